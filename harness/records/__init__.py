@@ -1,0 +1,53 @@
+"""The plain data every room passes on: frozen, typed, free of behaviour and of third-party imports."""
+
+from harness.records.results import (
+    Comparison,
+    DataCard,
+    Environment,
+    Estimate,
+    ExperimentResult,
+    LengthHistogram,
+    MetricComparison,
+    RunResult,
+    SampleResult,
+    Training,
+    TrainingPoint,
+    Verdict,
+)
+from harness.records.samples import (
+    Category,
+    Finish,
+    Generation,
+    LogLikelihood,
+    Message,
+    Prompt,
+    Sample,
+    Score,
+    prompt_hash,
+    prompt_text,
+)
+
+__all__ = [
+    "Category",
+    "Comparison",
+    "DataCard",
+    "Environment",
+    "Estimate",
+    "ExperimentResult",
+    "Finish",
+    "Generation",
+    "LengthHistogram",
+    "LogLikelihood",
+    "Message",
+    "MetricComparison",
+    "Prompt",
+    "RunResult",
+    "Sample",
+    "SampleResult",
+    "Score",
+    "Training",
+    "TrainingPoint",
+    "Verdict",
+    "prompt_hash",
+    "prompt_text",
+]
