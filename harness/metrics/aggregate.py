@@ -95,7 +95,9 @@ def statistics_of(measure: Measure, scores: Sequence[Score]) -> FloatArray:
         raise BadValue(
             f"numbers of statistics in the scores of {measure.name!r}", sorted(widths), "the same and not 0"
         )
-    return np.array([score.statistics for score in scores], dtype=np.float64).reshape(len(scores), -1)
+    return np.array([score.statistics for score in scores], dtype=np.float64).reshape(
+        len(scores), max(widths, default=0)
+    )
 
 
 def _share(measure: Measure, values: FloatArray, level: float) -> Interval:
