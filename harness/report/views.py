@@ -1,0 +1,444 @@
+"""What stands on the page, as frozen data: every figure already written out, every chart as plain numbers.
+
+The summarising modules fill these records, the charts and the templates read them. Nothing below computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.report.diff import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a sentence. kind: "" plain, "strong", "soft", "base", "tuned"."""
+
+    text: str
+    kind: str = ""
+
+
+Rich = tuple[Part, ...]
+"""A sentence with emphasis."""
+
+
+def plain_text(parts: Rich) -> str:
+    """The sentence without emphasis."""
+    return "".join(part.text for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A verdict as a symbol and a word; css is "better", "worse", "no", "not" or "broken"."""
+
+    symbol: str
+    word: str
+    css: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number and the unit that hangs behind it ("%" or nothing)."""
+
+    text: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A term with its text, and a hash or command in monospace after it."""
+
+    term: str
+    text: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the five questions with its answer and the section that holds the evidence."""
+
+    question: str
+    parts: Rich
+    link: str = ""
+    link_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A grid line of an inline plot; x in units of the 184 x 36 view box."""
+
+    x: str
+    label: str
+    zero: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlotAxis:
+    """The head of a column of inline plots. `left` and `right` say what lies to either side of zero, placed at
+    `left_x` and `right_x`; "" where there is no room."""
+
+    title: str
+    desc: str
+    ticks: tuple[Tick, ...]
+    left: str = ""
+    left_x: str = ""
+    right: str = ""
+    right_x: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlot:
+    """One row of a column of inline plots: an estimate with its whisker. "" for what is not defined.
+
+    cut_low, cut_high: the whisker runs on beyond the axis and ends in an arrow.
+    """
+
+    title: str
+    desc: str
+    square: str = ""
+    low: str = ""
+    high: str = ""
+    cut_low: bool = False
+    cut_high: bool = False
+    tolerance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A small table of figures under a chart: column heads, then rows whose first cell names the row."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GlanceRow:
+    """A change that decides the verdict, in points; None where not defined."""
+
+    label: str
+    value: float
+    text: str
+    low: float | None
+    high: float | None
+    tolerance: float | None
+    """Signed position of the tolerance line, in points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The forest plot under the verdict."""
+
+    title: str
+    desc: str
+    rows: tuple[GlanceRow, ...]
+    tolerance_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """The first screen."""
+
+    headline: Rich
+    glance: Glance | None
+    answers: tuple[Answer, ...]
+    cautions: tuple[str, ...]
+    provenance: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One measure, tuned against base."""
+
+    name: str
+    note: str
+    base: Quantity
+    tuned: Quantity
+    change: str
+    interval: str
+    plot: RowPlot
+    p: str
+    n: str
+    mark: Mark
+    key: bool
+    few: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MetricGroup:
+    """The measures of one task; title is "" where there is only one task."""
+
+    title: str
+    rows: tuple[MetricRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One measure of a single checkpoint."""
+
+    name: str
+    value: Quantity
+    interval: str
+    plot: RowPlot
+    n: str
+    method: str
+    few: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreGroup:
+    """The measures of one task of a single checkpoint."""
+
+    title: str
+    rows: tuple[ScoreRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsView:
+    """The metric table: `groups` for a comparison, `scores` for a single checkpoint."""
+
+    finding: str
+    level: str
+    axis: PlotAxis | None
+    groups: tuple[MetricGroup, ...]
+    scores: tuple[ScoreGroup, ...]
+    note: str
+    tests: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """One tuned checkpoint against the base on the primary measure."""
+
+    name: str
+    value: Quantity
+    change: str
+    interval: str
+    plot: RowPlot
+    loss: str
+    mark: Mark
+    chosen: bool
+    few: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A score at a step, on the measure's own scale."""
+
+    step: int
+    value: float
+    low: float | None
+    high: float | None
+    text: str
+    kind: str
+    """"base", "tuned" or "chosen"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCurve:
+    """The primary measure over training steps."""
+
+    caption: str
+    unit: str
+    title: str
+    desc: str
+    points: tuple[CurvePoint, ...]
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointsView:
+    """All checkpoints of one training, and which one was chosen."""
+
+    finding: str
+    lede: str
+    level: str
+    label: str
+    base: Quantity
+    axis: PlotAxis
+    rows: tuple[CheckpointRow, ...]
+    curve: ScoreCurve | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A histogram: equal bars in order, with counts above and tick labels below.
+
+    quiet: index of the bar drawn lighter (no change); rule: position of a dotted line in bars from the left.
+    """
+
+    caption: str
+    unit: str
+    title: str
+    desc: str
+    labels: tuple[str, ...]
+    """Row names of the numbers table, one for each bar."""
+    counts: tuple[int, ...]
+    ticks: tuple[tuple[float, str], ...]
+    """(position in bars from the left, label)."""
+    foot: str
+    head: tuple[str, str, str] = ("", "", "")
+    quiet: int | None = None
+    rule: float | None = None
+    rule_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """One checkpoint's answer to one sample."""
+
+    kind: str
+    title: str
+    note: str
+    runs: tuple[Run, ...]
+    empty: str
+    """Said in place of an empty answer; "" otherwise."""
+    problem: str
+    chips: tuple[str, ...]
+    reasons: tuple[tuple[str, str], ...]
+    """(category, evidence)."""
+    generation: str
+    """The raw generation where the answer was extracted from it; "" where they are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleScore:
+    """One measure on one sample."""
+
+    name: str
+    values: tuple[str, ...]
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleView:
+    """One test sample with all that was answered to it."""
+
+    id: str
+    name: str
+    status: str
+    mark: Mark
+    change: str
+    meta: str
+    brief: str
+    """The question on one short line, for the list."""
+    question: str
+    context: str
+    """The whole prompt as it was sent."""
+    target: str | None
+    panes: tuple[Pane, ...]
+    scores: tuple[SampleScore, ...]
+    categories: tuple[str, ...]
+    note: str
+    open: bool
+    lead: bool
+    """Also printed on paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A button over the sample list."""
+
+    status: str
+    symbol: str
+    label: str
+    count: str
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesView:
+    """Every test sample, the largest loss first."""
+
+    finding: str
+    histogram: Bars | None
+    filters: tuple[Filter, ...]
+    categories: tuple[str, ...]
+    samples: tuple[SampleView, ...]
+    heads: tuple[Part, ...]
+    """Heads of the score columns."""
+    compared: bool
+    note: str
+    paper: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A quantity over training steps."""
+
+    caption: str
+    unit: str
+    title: str
+    desc: str
+    points: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LossChart:
+    """Training and validation loss over steps, with the saved checkpoints."""
+
+    title: str
+    desc: str
+    raw: tuple[tuple[int, float], ...]
+    smooth: tuple[tuple[int, float], ...]
+    validation: tuple[tuple[int, float], ...]
+    saved: tuple[int, ...]
+    chosen: int | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingView:
+    """The training that made the checkpoints."""
+
+    finding: str
+    lede: str
+    loss: LossChart | None
+    lines: tuple[Line, ...]
+    table: Table | None
+    price: tuple[Fact, ...]
+    settings: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataView:
+    """What is in the data and what preparation did to it."""
+
+    finding: str
+    lede: str
+    flow: Table
+    splits: Table
+    facts: tuple[Fact, ...]
+    leaks: tuple[tuple[str, str], ...]
+    leaks_note: str
+    lengths: Bars | None
+    examples: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodsView:
+    """All that is needed to repeat the numbers."""
+
+    facts: tuple[Fact, ...]
+    runs: Table
+    packages: Table | None
+    signatures: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The whole report; None for a section without data."""
+
+    name: str
+    subtitle: str
+    title: str
+    contents: tuple[tuple[str, str], ...]
+    """(element id, name) of the sections drawn."""
+    verdict: VerdictView
+    metrics: MetricsView
+    checkpoints: CheckpointsView | None
+    samples: SamplesView | None
+    training: TrainingView | None
+    data: DataView | None
+    methods: MethodsView
+    footer: str
