@@ -1,8 +1,8 @@
 """Any language model of lm-eval as a model here: `lm_eval:<name>[:key=value,...]`.
 
 This module is the only place that imports lm_eval, and it does so when a model is first asked. vLLM, SGLang
-and every other backend of lm-eval come with it. What it does not do: sampling (lm-eval's backends take no seed,
-so a rerun could not be equal) and rolling log-likelihoods.
+and every other backend of lm-eval come with it. What it does not do: sampling (lm-eval's backends take no
+seed, so a rerun could not be equal) and rolling log-likelihoods.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class LmEvalModel:
                 yield batch
 
     def _text(self, prompt: Prompt) -> Any:
-        """Put messages through the backend's chat template: text, or what a chat server's backend takes for it."""
+        """Put messages through the backend's chat template; some backends return no text."""
         if isinstance(prompt, str):
             return prompt
         history = [{"role": message.role, "content": message.content} for message in prompt]

@@ -8,6 +8,7 @@ A store belongs to one thread of one process; other processes open the same file
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,9 +29,11 @@ BUSY_SECONDS = 60.0
 _CHUNK = 500
 """Keys asked for in one statement: below SQLite's oldest limit of 999 variables."""
 
+_EFFECTIVE = os.access in os.supports_effective_ids
+_READ_ONLY = "it cannot be written; check the permissions of its folder and of the files there with its name."
 _PROBLEMS = {
     sqlite3.SQLITE_FULL: "the disk is full.",
-    sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions of the file and its folder.",
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the permissions of the file and its folder.",
     sqlite3.SQLITE_NOTADB: "this is not an SQLite file; move it away or choose another workspace.",
     sqlite3.SQLITE_CORRUPT: "this store is damaged; move it away or choose another workspace.",
@@ -42,7 +45,7 @@ def _explain(problem: sqlite3.Error) -> str:
     """Say what went wrong to someone who does not know SQLite."""
     code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_IOERR:
-        return f"the disk refused to read or write ({problem.sqlite_errorname}); is it full or gone?"
+        return f"the disk refused to read or write ({problem}); is it full or gone?"
     return _PROBLEMS.get(code, f"SQLite reports: {problem}.")
 
 
@@ -67,6 +70,9 @@ class Store:
             raise FileProblem(
                 self.path, "a folder stands where the store should be; choose another workspace."
             )
+        if self.path.exists() and not os.access(self.path, os.W_OK, effective_ids=_EFFECTIVE):
+            # SQLite would open it, and leave files beside it that are read-only even when it no longer is.
+            raise FileProblem(self.path, _READ_ONLY)
         try:
             self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         except sqlite3.Error as problem:
@@ -136,7 +142,6 @@ class Store:
         self._connection.execute("PRAGMA synchronous=FULL")
         self._check()
         self._use_write_ahead_log()
-        # Begins to write even where nothing is missing: a read-only file is noticed now, not after an hour.
         with self._transaction():
             if self._check() == 0:
                 for table in Table:
@@ -144,7 +149,8 @@ class Store:
                         f"CREATE TABLE {table} (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
                     )
                 self._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                self._connection.execute(f"PRAGMA user_version={VERSION}")
+            # Written even where it stands already: a read-only file is noticed now, not after an hour.
+            self._connection.execute(f"PRAGMA user_version={VERSION}")
 
     def _check(self) -> int:
         """Return the version of the file, 0 where it is empty; refuses a stranger's and a newer one's."""

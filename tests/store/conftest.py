@@ -1,0 +1,55 @@
+"""Real processes for the store's tests: started, listened to, killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start Python on a script; its arguments follow in sys.argv[1:]. Killed at the end."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(script: str, *arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def killed_after(start: Start) -> Callable[..., list[str]]:
+    """Run a script, kill it (SIGKILL) once it has printed `lines` lines, and return all that it had printed.
+
+    The script prints a line, flushed, for each thing it holds to be safe. The kill comes at no particular
+    moment after the line, so that it falls into the middle of what follows.
+    """
+
+    def run(script: str, lines: int, *arguments: object) -> list[str]:
+        process = start(script, *arguments)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        seen: list[str] = []
+        while len(seen) < lines:
+            line = process.stdout.readline()
+            assert line, f"ended before it could be killed: {process.stderr.read()}"
+            seen.append(line.strip())
+        process.send_signal(signal.SIGKILL)
+        # Whole lines written between the last one read and the kill were promised as well.
+        rest, _ = process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        return seen + [line.strip() for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+
+    return run
