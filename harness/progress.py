@@ -8,7 +8,9 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives the state of one stage; `total` is 0 while it is not known."""
 
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None: ...
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Report `done` of `total` steps of a stage; `note` is a word for the reader."""
+        ...
 
 
 def silent(stage: str, done: int, total: int, note: str = "") -> None:

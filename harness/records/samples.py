@@ -63,11 +63,12 @@ class Finish(StrEnum):
     LENGTH = "length"
     REFUSED = "refused"
     FAILED = "failed"
+    NONFINITE = "nonfinite"
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Raw text for one prompt. `failure` holds the reason where finish is FAILED."""
+    """Raw text for one prompt. `failure` holds the reason where finish is FAILED or NONFINITE."""
 
     text: str
     tokens: int

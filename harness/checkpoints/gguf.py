@@ -1,0 +1,73 @@
+"""Turns a GGUF file into a folder of bfloat16 safetensors that every part of the harness can load."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.exceptions import FileProblem, InputError
+
+FORMAT = "bfloat16 safetensors, version 1"
+"""Changes when conversion gives other files, so that cached folders are made anew."""
+_MAGIC = b"GGUF"
+
+
+def check_gguf(path: Path) -> None:
+    """Refuse what is not a GGUF file before anything is loaded."""
+    with path.open("rb") as file:
+        start = file.read(len(_MAGIC))
+    if start != _MAGIC:
+        raise FileProblem(path, f"this is not a GGUF file: it begins with {start!r}, not {_MAGIC!r}.")
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Transformers' GGUF reader draws a tqdm bar that its own switch does not reach."""
+    before = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = before
+
+
+def convert_gguf(path: Path, folder: Path) -> Path:
+    """Dequantise a GGUF file with transformers and save weights, config and tokenizer into `folder`.
+
+    `save_pretrained` refuses a model loaded from GGUF, so its state is copied into a fresh model.
+    """
+    check_gguf(path)
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    from harness.models.weights import quiet_transformers
+
+    with quiet_transformers(), _no_bars():
+        try:
+            loaded = AutoModelForCausalLM.from_pretrained(
+                path.parent, gguf_file=path.name, dtype=torch.float32
+            )
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        except (OSError, ValueError, KeyError, RuntimeError) as problem:
+            raise InputError(
+                f"{path}: this GGUF file cannot be read ({str(problem).splitlines()[0]})"
+            ) from problem
+        settings: dict[str, Any] = loaded.config.to_dict()
+        for key in ("quantization_config", "_name_or_path", "gguf_file"):
+            settings.pop(key, None)
+        config = AutoConfig.for_model(**settings)
+        fresh = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        fresh.load_state_dict(
+            {name: tensor.to(torch.bfloat16) for name, tensor in loaded.state_dict().items()}
+        )
+        fresh.tie_weights()
+        fresh.generation_config = loaded.generation_config
+        fresh.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return folder

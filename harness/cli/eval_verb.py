@@ -1,0 +1,79 @@
+"""`harness eval MODEL --task TASK`: score one checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.terminal import (
+    JsonOption,
+    NoStoreOption,
+    PickleOption,
+    WorkspaceOption,
+    check_output_file,
+    open_store,
+    shown_progress,
+    workspace_of,
+    write_json,
+)
+
+
+def verb(
+    model: Annotated[
+        str, typer.Argument(help="Alias, hub id, folder, adapter folder, .gguf file or lm_eval:NAME.")
+    ],
+    task: Annotated[
+        list[str],
+        typer.Option(help="Task name, YAML file, data file, or held_out of a fine-tuned folder. Repeatable."),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Run folder [WORKSPACE/eval/MODEL].")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first samples of each task.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the task, e.g. template=alpaca. Repeatable."),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+    *,
+    no_store: NoStoreOption = False,
+    allow_pickle: PickleOption = False,
+) -> None:
+    """Answer, score and store a run folder with results.json and samples.jsonl."""
+    from harness.checkpoints.open import open_model
+    from harness.cli.options import key_values
+    from harness.cli.run_table import estimate_table
+    from harness.exceptions import CheckpointBroken
+    from harness.models.hf import HfSettings
+    from harness.stages.evaluate import RunLabel, evaluate
+    from harness.stages.experiment import check_folder
+    from harness.stages.heldout import task_for
+    from harness.stages.runfiles import run_to_json, write_run
+
+    check_output_file(json_file)
+    settings = HfSettings(dtype=dtype, device=device)
+    place = workspace_of(workspace)
+    changes: dict[str, Any] = key_values(setting)
+    if limit is not None:
+        changes["limit"] = limit
+    with shown_progress() as progress:
+        opened = open_model(model, settings, allow_pickle=allow_pickle, progress=progress)
+        tasks = [task_for(name, opened, changes) for name in task]
+        folder = out or place / "eval" / "".join(
+            c if c.isalnum() or c in "-._" else "-" for c in model
+        ).strip("-")
+        check_folder(folder)
+        with open_store(place, no_store=no_store) as store:
+            run = evaluate(opened, tasks, store, RunLabel(folder.name), progress)
+        write_run(run, folder)
+    for line in estimate_table(run):
+        typer.echo(line)
+    typer.echo(f"Run: {folder}")
+    write_json(run_to_json(run), json_file)
+    if run.nonfinite:
+        raise CheckpointBroken(
+            f"The model {model} returned numbers that are not finite on {run.nonfinite} samples."
+        )

@@ -1,0 +1,113 @@
+"""The `harness` command: finds the verb, and turns exceptions into one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from harness.exceptions import HarnessError, UnknownName
+
+VERBS = {
+    "demo": "Run the whole pipeline on the product's own data set.",
+    "run": "Run an experiment file: prepare, tune, evaluate, compare, report.",
+    "prepare": "Clean, split and describe a data file.",
+    "finetune": "Fine-tune a model on a data file.",
+    "eval": "Evaluate one model on a task.",
+    "compare": "Compare two stored runs sample by sample.",
+    "report": "Draw the HTML report of stored runs.",
+    "list": "List metrics, categorizers, models, tasks or templates.",
+}
+"""Each verb's code is the function `verb` in `harness/cli/<verb>_verb.py`, loaded when it is called."""
+
+EXIT_INPUT, EXIT_HALFWAY, EXIT_INTERRUPTED = 2, 3, 130
+_FULL_OR_LOCKED = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT}
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 the answer is no, 2 input, 3 half-way, 130 Ctrl-C."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit code. Exceptions become one line on stderr."""
+    try:
+        return _dispatch(list(arguments))
+    except KeyboardInterrupt:
+        return _said(
+            "Interrupted. Everything done so far is stored; the same command goes on.", EXIT_INTERRUPTED
+        )
+    except HarnessError as problem:
+        return _said(str(problem), problem.exit_code)
+    except BrokenPipeError:
+        # the reader went away (`harness list | head`): no complaint, and none from Python at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as problem:
+        if problem.errno not in _FULL_OR_LOCKED:
+            raise
+        where = f"{problem.filename}: " if problem.filename else ""
+        return _said(
+            f"{where}{problem.strerror}. Everything done so far is stored; "
+            "once it can be written, the same command goes on.",
+            EXIT_HALFWAY,
+        )
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        sys.stdout.write(help_text())
+        return 0
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        sys.stdout.write(f"harness {version('checkpoint-harness')}\n")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in VERBS:
+        raise UnknownName("verb", name, VERBS)
+    verb: Callable[..., None] = importlib.import_module(f"harness.cli.{name}_verb").verb
+    return _call(name, verb, rest)
+
+
+def _call(name: str, verb: Callable[..., None], arguments: list[str]) -> int:
+    """Parse the verb's own options from its signature with typer."""
+    import typer
+    from typer.main import get_command
+
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name=name, help=VERBS[name], context_settings={"help_option_names": ["-h", "--help"]})(verb)
+    try:
+        code = get_command(app).main(arguments, prog_name=f"harness {name}", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except Exception as problem:
+        # typer's usage errors, whose classes are not public: one sentence, as for any bad input
+        sentence = getattr(problem, "format_message", None)
+        if sentence is None:
+            raise
+        return _said(f"{sentence()} See: harness {name} --help", EXIT_INPUT)
+    return code if isinstance(code, int) else 0
+
+
+def help_text() -> str:
+    """What `harness --help` prints."""
+    width = max(map(len, VERBS))
+    lines = [f"  {name.ljust(width)}  {about}" for name, about in VERBS.items()]
+    return "\n".join(
+        [
+            "Did this fine-tuning help, where, at what price, and is the difference real?",
+            "",
+            "Usage: harness VERB [OPTIONS]    (harness VERB --help shows a verb's options)",
+            "",
+            *lines,
+            "",
+        ]
+    )
+
+
+def _said(sentence: str, code: int) -> int:
+    sys.stderr.write(f"harness: {' '.join(sentence.split())}\n")
+    return code

@@ -1,0 +1,73 @@
+"""`harness run EXPERIMENT`: the whole pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.terminal import (
+    JsonOption,
+    NoStoreOption,
+    WorkspaceOption,
+    check_output_file,
+    open_store,
+    shown_progress,
+    workspace_of,
+    write_json,
+)
+from harness.exceptions import CheckpointBroken
+from harness.records import ExperimentResult, Verdict
+
+
+def verb(
+    experiment: Annotated[Path, typer.Argument(help="The experiment's YAML file.")],
+    name: Annotated[str | None, typer.Option(help="Use this name instead of the file's.")] = None,
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+    *,
+    no_store: NoStoreOption = False,
+) -> None:
+    """Prepare, tune, evaluate, compare and report."""
+    from harness.stages.settings import load_experiment
+
+    check_output_file(json_file)
+    settings = load_experiment(experiment)
+    if name is not None:
+        settings = replace(settings, name=name)
+    result = run_and_report(settings, workspace_of(workspace), json_file, no_store=no_store)
+    stop_if_broken(result)
+
+
+def run_and_report(
+    settings: object, workspace: Path, json_file: Path | None, *, no_store: bool
+) -> ExperimentResult:
+    """Run an experiment, write its report, print the verdict and where the report lies."""
+    from harness.report import write_report
+    from harness.stages.experiment import Workplace, check_folder, run_experiment
+    from harness.stages.resultfile import experiment_to_json
+    from harness.stages.settings import ExperimentSettings
+
+    assert isinstance(settings, ExperimentSettings)
+    folder = workspace / settings.name
+    check_folder(folder)
+    with open_store(workspace, no_store=no_store) as store, shown_progress() as progress:
+        result = run_experiment(settings, Workplace(folder, store, progress))
+        page = write_report(result, folder / "report.html")
+    write_json(experiment_to_json(result), json_file)
+    if result.headline is not None:
+        typer.echo(result.headline.sentence)
+    typer.echo(f"Report: {page}")
+    return result
+
+
+def stop_if_broken(result: ExperimentResult) -> None:
+    """A broken checkpoint ends with exit code 1, after everything is written."""
+    broken = [run for run in result.runs if run.nonfinite]
+    if broken:
+        names = ", ".join(f"{run.name} ({run.nonfinite} samples)" for run in broken)
+        raise CheckpointBroken(f"Numbers that are not finite came from: {names}.")
+    if result.headline is not None and result.headline.verdict is Verdict.BROKEN:
+        raise CheckpointBroken(result.headline.sentence)

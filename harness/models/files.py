@@ -1,0 +1,32 @@
+"""Digests of the files a checkpoint consists of. Standard library only, so that a stored run needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+_BLOCK = 1 << 22
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder, by name."""
+    return sorted(folder.glob("*.safetensors"))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """SHA-256 over names and contents of the files that exist; what is missing is part of the digest too."""
+    digest = hashlib.sha256()
+    for path in paths:
+        state = file_digest(path) if path.is_file() else "missing"
+        digest.update(f"{path.name}:{state}\n".encode())
+    return digest.hexdigest()

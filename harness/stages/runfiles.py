@@ -1,0 +1,159 @@
+"""Run folders: `results.json` and `samples.jsonl`, written whole, read back equal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.data.files import ready_folder, write_whole
+from harness.data.samples_file import json_line
+from harness.exceptions import FileProblem
+from harness.records import Category, Estimate, Finish, Message, Prompt, RunResult, SampleResult, Score
+
+RESULTS = "results.json"
+SAMPLES = "samples.jsonl"
+
+
+def write_run(run: RunResult, folder: Path) -> None:
+    """Write a run; `results.json` comes last, so that a folder that has it is complete."""
+    ready_folder(folder)
+    write_whole(
+        folder / SAMPLES, b"".join(json_line(sample_to_json(sample)) + b"\n" for sample in run.samples)
+    )
+    write_whole(folder / RESULTS, json.dumps(run_to_json(run), indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def run_to_json(run: RunResult) -> dict[str, Any]:
+    """A run without its samples; lm-eval's names under `results` and `n-samples`."""
+    results, counts = {}, {}
+    for task, estimates in run.estimates.items():
+        results[task] = {"alias": task} | {f"{name},none": found.value for name, found in estimates.items()}
+        scored = [found.scored for found in estimates.values()]
+        asked = [found.n for found in estimates.values()]
+        counts[task] = {"original": max(asked, default=0), "effective": max(scored, default=0)}
+    return {
+        "name": run.name,
+        "model": run.model,
+        "fingerprint": run.fingerprint,
+        "step": run.step,
+        "settings": dict(run.settings),
+        "results": results,
+        "n-samples": counts,
+        "nonfinite": run.nonfinite,
+        "estimates": {
+            task: {n: asdict(e) for n, e in found.items()} for task, found in run.estimates.items()
+        },
+        "timing": dict(run.timing),
+    }
+
+
+def read_run(folder: Path) -> RunResult:
+    """Read what `write_run` wrote; FileProblem names what is missing or damaged."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileProblem(folder, "there is no such run folder.")
+    path = folder / RESULTS
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as problem:
+        raise FileProblem(folder, f"this is not a finished run: {RESULTS} is missing.") from problem
+    except ValueError as problem:
+        raise FileProblem(path, "this is not JSON; run the evaluation again.") from problem
+    try:
+        estimates = {
+            task: {name: _estimate(found) for name, found in row.items()}
+            for task, row in value["estimates"].items()
+        }
+        return RunResult(
+            name=value["name"],
+            model=value["model"],
+            fingerprint=value["fingerprint"],
+            step=value["step"],
+            settings=value["settings"],
+            estimates=estimates,
+            samples=_read_samples(folder / SAMPLES),
+            nonfinite=value["nonfinite"],
+            timing=value["timing"],
+        )
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise FileProblem(
+            path, f"this is not the result of one run ({problem} is missing or misplaced)."
+        ) from problem
+
+
+def _read_samples(path: Path) -> tuple[SampleResult, ...]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as problem:
+        raise FileProblem(path.parent, f"this is not a finished run: {SAMPLES} is missing.") from problem
+    samples = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                samples.append(sample_from_json(json.loads(line)))
+            except (ValueError, KeyError, TypeError, AttributeError) as problem:
+                raise FileProblem(path, "this is not a sample of a run.", number) from problem
+    return tuple(samples)
+
+
+def sample_to_json(sample: SampleResult) -> dict[str, Any]:
+    """One line of samples.jsonl."""
+    return {
+        "task": sample.task,
+        "sample_id": sample.sample_id,
+        "prompt_hash": sample.prompt_hash,
+        "input": sample.input,
+        "prompt": _prompt_to_json(sample.prompt),
+        "target": sample.target,
+        "generation": sample.generation,
+        "answer": sample.answer,
+        "tokens": sample.tokens,
+        "finish": str(sample.finish),
+        "failure": sample.failure,
+        "scores": {name: score.value for name, score in sample.scores.items()},
+        "statistics": {n: list(score.statistics) for n, score in sample.scores.items() if score.statistics},
+        "unscored": {n: score.reason for n, score in sample.scores.items() if score.reason is not None},
+        "categories": [{"name": found.name, "evidence": found.evidence} for found in sample.categories],
+        "metadata": dict(sample.metadata),
+    }
+
+
+def sample_from_json(value: Mapping[str, Any]) -> SampleResult:
+    """Undo `sample_to_json`; KeyError, TypeError or ValueError where the data has another form."""
+    scores = {
+        name: Score(score, tuple(value["statistics"].get(name, ())), value["unscored"].get(name))
+        for name, score in value["scores"].items()
+    }
+    return SampleResult(
+        task=value["task"],
+        sample_id=value["sample_id"],
+        prompt=_prompt_from_json(value["prompt"]),
+        prompt_hash=value["prompt_hash"],
+        input=value["input"],
+        target=value["target"],
+        generation=value["generation"],
+        answer=value["answer"],
+        tokens=value["tokens"],
+        finish=Finish(value["finish"]),
+        failure=value["failure"],
+        scores=scores,
+        categories=tuple(Category(found["name"], found["evidence"]) for found in value["categories"]),
+        metadata=value["metadata"],
+    )
+
+
+def _prompt_to_json(prompt: Prompt) -> str | list[dict[str, str]]:
+    return prompt if isinstance(prompt, str) else [{"role": m.role, "content": m.content} for m in prompt]
+
+
+def _prompt_from_json(value: Any) -> Prompt:
+    return (
+        value if isinstance(value, str) else tuple(Message(turn["role"], turn["content"]) for turn in value)
+    )
+
+
+def _estimate(value: Mapping[str, Any]) -> Estimate:
+    return Estimate(**{**value, "scale": tuple(value["scale"])})

@@ -1,0 +1,55 @@
+"""An experiment result from what is stored: an experiment folder, or run folders with the base first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.exceptions import InputError
+from harness.records import ExperimentResult, RunResult
+from harness.stages.compare import CompareSettings, compare
+from harness.stages.environment import environment
+from harness.stages.resultfile import is_experiment, read_experiment
+from harness.stages.runfiles import read_run
+
+
+def stored_result(folders: Sequence[Path], primary: str | None = None) -> ExperimentResult:
+    """Read results without running anything."""
+    if len(folders) == 1 and is_experiment(folders[0]):
+        result = read_experiment(folders[0])
+        if primary is None:
+            return result
+        comparisons = tuple(compare(result.runs[0], run, CompareSettings(primary)) for run in result.runs[1:])
+        return replace(result, comparisons=comparisons)
+    return result_of_runs([read_run(folder) for folder in folders], CompareSettings(primary))
+
+
+def result_of_runs(
+    runs: Sequence[RunResult], settings: CompareSettings | None = None, name: str = "comparison"
+) -> ExperimentResult:
+    """Compare the first run with each of the others; the last one named speaks for the tuned ones."""
+    if not runs:
+        raise InputError("There is no run to report on.")
+    named = _distinct(runs)
+    several = len(named) > 1
+    return ExperimentResult(
+        name=name if several else named[0].name,
+        runs=named,
+        comparisons=tuple(compare(named[0], run, settings) for run in named[1:]),
+        chosen=len(named) - 1 if several else None,
+        chosen_reason="the last one named" if several else "there is one checkpoint only",
+        environment=environment({"bootstrap": settings.seed if settings else 0}),
+        digests={"base": named[0].fingerprint},
+    )
+
+
+def _distinct(runs: Sequence[RunResult]) -> tuple[RunResult, ...]:
+    """Give runs of the same name a number, so that tables can tell them apart."""
+    seen: dict[str, int] = {}
+    named = []
+    for run in runs:
+        seen[run.name] = seen.get(run.name, 0) + 1
+        count = seen[run.name]
+        named.append(run if count == 1 else replace(run, name=f"{run.name} ({count})"))
+    return tuple(named)
