@@ -18,13 +18,16 @@ from harness.cli.terminal import (
     workspace_of,
     write_json,
 )
-from harness.exceptions import CheckpointBroken
+from harness.exceptions import CheckpointBroken, InputError
 from harness.records import ExperimentResult, Verdict
 
 
 def verb(
     experiment: Annotated[Path, typer.Argument(help="The experiment's YAML file.")],
     name: Annotated[str | None, typer.Option(help="Use this name instead of the file's.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Use this data file or hub set instead of the file's.")
+    ] = None,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
     *,
@@ -37,6 +40,10 @@ def verb(
     settings = load_experiment(experiment)
     if name is not None:
         settings = replace(settings, name=name)
+    if data is not None:
+        if settings.data is None:
+            raise InputError("--data replaces the path of `data:`, and the experiment has no `data:`.")
+        settings = replace(settings, data=replace(settings.data, path=data))
     result = run_and_report(settings, workspace_of(workspace), json_file, no_store=no_store)
     stop_if_broken(result)
 
