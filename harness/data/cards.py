@@ -97,8 +97,8 @@ def card_to_json(card: DataCard) -> dict[str, Any]:
 
 
 def card_from_json(value: Mapping[str, Any]) -> DataCard:
-    """Undo `card_to_json`; TypeError or ValueError where the data has another form."""
-    lengths = value.get("lengths")
+    """Undo `card_to_json`; KeyError, TypeError or ValueError where the data has another form."""
+    lengths = value["lengths"]
     if lengths is not None:
         lengths = LengthHistogram(
             **{**lengths, "edges": tuple(lengths["edges"]), "counts": tuple(lengths["counts"])}

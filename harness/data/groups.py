@@ -4,6 +4,9 @@ The threshold was chosen by reading about 80 pairs of a real set of 1,400 suppor
 weighted similarity upwards they were paraphrases, or one template with one word changed. Grouping costs
 nothing but freedom in the split, so it may be loose; the largest group was 17 rows. Below 0.35 unrelated
 questions began to form chains of 30 and more.
+
+Weighted similarity alone would miss rows of which most of the data are variants, for then their words are
+common and weigh nothing. So near-duplicates by plain similarity share a group as well.
 """
 
 from __future__ import annotations
@@ -34,8 +37,9 @@ def question_groups(
 ) -> tuple[int, ...]:
     """For each sample the index of the first sample of its group.
 
-    Two samples share a group if their questions are equal or alike (`threshold`), or if question plus answer
-    are (`near_duplicate_threshold`). Groups are closed: if a is like b and b like c, all three are one group.
+    Two samples share a group if their questions are equal or alike (`threshold`, weighted), or if the
+    questions or question plus answer are near-duplicates (`near_duplicate_threshold`, plain). Groups are
+    closed: if a is like b and b like c, all three are one group.
     """
     groups = _Groups(len(samples))
     if not samples:
@@ -49,6 +53,7 @@ def question_groups(
             distinct.append(position)
     questions = [shingles(question_text(samples[p]) or samples[p].target or "") for p in distinct]
     _join_alike(groups, distinct, questions, SimilarIndex(threshold, seed, rarity(questions)))
+    _join_alike(groups, distinct, questions, SimilarIndex(near_duplicate_threshold, seed))
     everything = list(range(len(samples)))
     pairs = [pair_shingles(sample) for sample in samples]
     _join_alike(groups, everything, pairs, SimilarIndex(near_duplicate_threshold, seed))

@@ -111,9 +111,13 @@ class SimilarIndex:
 
         self._threshold = threshold
         self._weights = weights
+        # The share of equal hashes estimates the similarity; 4 standard deviations below the threshold a
+        # candidate need not be verified.
+        self._promising = threshold - 4 * math.sqrt(threshold * (1 - threshold) / PERMUTATIONS)
         self._blank = MinHash(num_perm=PERMUTATIONS, seed=seed, hashfunc=int)
         self._lsh = MinHashLSH(num_perm=PERMUTATIONS, params=bands(threshold))
         self._documents: list[Shingles] = []
+        self._signatures = self._blank.hashvalues[None, :].repeat(64, axis=0)
         self._hashes: dict[str, list[int]] = {}
 
     def sketch(self, document: Shingles) -> Sketch:
@@ -127,16 +131,25 @@ class SimilarIndex:
 
     def find(self, sketch: Sketch) -> list[int]:
         """Numbers of the added documents that are at least as similar as the threshold, lowest first."""
-        return sorted(
+        import numpy as np
+
+        candidates = np.array(sorted(self._lsh.query(sketch.minhash)), dtype=np.intp)
+        agreement = (self._signatures[candidates] == sketch.minhash.hashvalues).mean(axis=1)
+        return [
             number
-            for number in self._lsh.query(sketch.minhash)
+            for number in candidates[agreement >= self._promising].tolist()
             if similarity(self._documents[number], sketch.shingles, self._weights) >= self._threshold
-        )
+        ]
 
     def add(self, sketch: Sketch) -> int:
         """Add a document and return its number, counted from 0."""
+        import numpy as np
+
         number = len(self._documents)
         self._documents.append(sketch.shingles)
+        if number == len(self._signatures):
+            self._signatures = np.concatenate([self._signatures, self._signatures])
+        self._signatures[number] = sketch.minhash.hashvalues
         self._lsh.insert(number, sketch.minhash)
         return number
 

@@ -26,8 +26,8 @@ class EmptySplit(InputError):
 class SplitSettings:
     """Sizes as shares (below 1) or counts (whole numbers); the rest is training."""
 
-    validation: float = 0.05
-    test: float = 0.1
+    validation: int | float = 0.05
+    test: int | float = 0.1
     seed: int = 7
 
     def __post_init__(self) -> None:
@@ -137,5 +137,5 @@ def _rank(seed: int, sample_id: str) -> bytes:
 def _one_group(rows: int) -> str:
     return (
         f"all {rows} rows ask nearly the same question, and such rows are kept on one side; "
-        "give a test file of its own."
+        "give a test file of its own, or raise near_duplicate_threshold."
     )
