@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from harness.records import Finish, MetricComparison, RunResult, Verdict
 from harness.report import words
-from harness.report.numbers import count, plural
 from harness.report.subject import Subject
+from harness.wording.numbers import count, plural
 
 
 def cautions(subject: Subject) -> tuple[str, ...]:
@@ -82,11 +82,9 @@ def _failed(run: RunResult, who: str) -> list[str]:
     failed = sum(1 for sample in run.samples if sample.failure is not None)
     if not failed:
         return []
-    they = "It is" if failed == 1 else "They are"
-    return [
-        f"{count(failed)} of {plural(len(run.samples), 'sample')} {'has' if failed == 1 else 'have'} no answer from "
-        f"{who}. {they} left out, not counted as wrong."
-    ]
+    have, they = ("has", "It is") if failed == 1 else ("have", "They are")
+    asked = plural(len(run.samples), "sample")
+    return [f"{count(failed)} of {asked} {have} no answer from {who}. {they} left out, not counted as wrong."]
 
 
 def _refused(run: RunResult, who: str) -> list[str]:
@@ -117,9 +115,10 @@ def _cut_off(run: RunResult, who: str) -> list[str]:
     cut = sum(1 for sample in run.samples if sample.finish is Finish.LENGTH)
     if cut * 20 < len(run.samples) or not cut:
         return []
+    they = "It is" if cut == 1 else "They are"
+    answers = plural(len(run.samples), "answer")
     return [
-        f"{count(cut)} of {plural(len(run.samples), 'answer')} of {who} stopped at the token limit. "
-        f"{'It is' if cut == 1 else 'They are'} scored as far as written."
+        f"{count(cut)} of {answers} of {who} stopped at the token limit. {they} scored as far as written."
     ]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from harness.report.plots import Interval, Scale, change_scale, ticks
-from harness.report.text import visible
 from harness.report.views import Bars, Glance, Line, LossChart, ScoreCurve
+from harness.wording.text import visible
 
 INK, SOFT, RULE, STRONG = "var(--ink)", "var(--soft)", "var(--rule)", "var(--strong)"
 BASE, TUNED, QUIET = "var(--base)", "var(--tuned)", "var(--h4)"
@@ -56,13 +56,13 @@ class _Canvas:
     """Collects layers that share the two scales of a frame."""
 
     def __init__(self, frame: _Frame) -> None:
-        import altair
+        import altair as alt
 
-        self.alt = altair
+        self.alt = alt
         self.frame = frame
         self.layers: list[Layer] = []
-        self._x = altair.Scale(domain=list(frame.x), nice=False, zero=False)
-        self._y = altair.Scale(domain=list(frame.y), nice=False, zero=False)
+        self._x = alt.Scale(domain=list(frame.x), nice=False, zero=False)
+        self._y = alt.Scale(domain=list(frame.y), nice=False, zero=False)
         self._x_axis: Layer = None
         self._y_axis: Layer = None
 
@@ -78,7 +78,7 @@ class _Canvas:
             )
         )
 
-    def axes(self, across: Sequence[float], up: Sequence[float], number: str = "~g") -> None:
+    def axes(self, across: Sequence[float], up: Sequence[float]) -> None:
         """Labels at the given places, horizontal hairlines, and the base line; to be called before any mark."""
         look: dict[str, Any] = {
             "labelColor": SOFT,
@@ -92,7 +92,7 @@ class _Canvas:
             values=list(across), format=",~r", grid=False, domainColor=STRONG, labelPadding=8, **look
         )
         self._y_axis = self.alt.Axis(
-            values=list(up), format=number, gridColor=RULE, domain=False, labelPadding=8, **look
+            values=list(up), format=_decimals(up), gridColor=RULE, domain=False, labelPadding=8, **look
         )
 
     def line(self, points: Sequence[Point], colour: str, width: float = 1.5) -> None:
@@ -121,7 +121,9 @@ class _Canvas:
         """A label at a point; style: align, dx, dy, bold."""
         bold = style.pop("bold", False)
         look = {"align": "left", "baseline": "alphabetic", "fontSize": 12, **style}
-        self._add(_rows([at]), "text", text=visible(words), fill=colour, fontWeight=600 if bold else 400, **look)
+        self._add(
+            _rows([at]), "text", text=visible(words), fill=colour, fontWeight=600 if bold else 400, **look
+        )
 
     def foot(self, words: str) -> None:
         """What the horizontal axis shows, under its labels."""
@@ -149,6 +151,12 @@ class _Canvas:
             f"<title>{escape(visible(title))}</title><desc>{escape(visible(desc))}</desc>"
         )
         return Markup(_ROOT.sub(lambda _: root, svg.strip(), count=1))  # noqa: S704 (drawn here, words escaped)
+
+
+def _decimals(values: Sequence[float]) -> str:
+    """A number format with as many decimals as the finest of some round values needs."""
+    most = max((len(f"{value:.6f}".rstrip("0").partition(".")[2]) for value in values), default=0)
+    return f",.{most}f"
 
 
 def _rows(points: Sequence[Point]) -> list[dict[str, float]]:
@@ -181,8 +189,7 @@ def _span(values: Sequence[float], wanted: int = 4) -> tuple[tuple[float, float]
 def loss_chart(view: LossChart) -> Markup:
     """Training and validation loss over steps; hairlines where a checkpoint was saved."""
     lines = [line for line in (view.raw, view.validation) if line]
-    last = max(max(step for line in lines for step, _ in line), *view.saved, 1)
-    # The raw curve may start far above everything else: it may leave the frame at the top, the rest may not.
+    last = max(*(step for line in lines for step, _ in line), *view.saved, 1)
     bounds, steps = _span([value for line in lines for _, value in line])
     frame = _Frame(x=(0.0, float(last)), y=bounds)
     canvas = _Canvas(frame)

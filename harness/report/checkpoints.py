@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from harness.records import Comparison, Estimate, MetricComparison, RunResult
-from harness.report import numbers, plots, words
+from harness.report import plots, words
 from harness.report.metrics import in_points
-from harness.report.numbers import change
 from harness.report.plots import Interval, Scale
 from harness.report.subject import Subject
 from harness.report.views import CheckpointRow, CheckpointsView, CurvePoint, ScoreCurve, Table
+from harness.wording import numbers
+from harness.wording.numbers import change
 
 _Line = tuple[RunResult, Comparison, MetricComparison]
 

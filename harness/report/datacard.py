@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from harness.records import DataCard, LengthHistogram
-from harness.report import numbers, words
-from harness.report.numbers import count, plural
+from harness.report import words
 from harness.report.plots import ticks
 from harness.report.subject import Subject
-from harness.report.text import redact
 from harness.report.views import Bars, DataView, Fact, Table
+from harness.wording import numbers
+from harness.wording.numbers import count, plural
+from harness.wording.text import redact
 
 _SHOWN_LEAKS = 10
 
@@ -71,7 +74,7 @@ def _minus(number: int) -> str:
 def _splits(card: DataCard) -> Table:
     rows = tuple(
         (
-            words.label(name, 30),
+            words.split(name),
             count(number),
             f"{numbers.percent(number / card.kept if card.kept else None)}%",
         )
@@ -98,7 +101,7 @@ def _leaks_note(card: DataCard, leaked: int) -> str:
 def _lengths(lengths: LengthHistogram) -> Bars:
     """Tokens of prompt plus answer; bars of equal width, the limit dotted."""
     edges, counts = lengths.edges, lengths.counts
-    names = tuple(f"{count(low)} to {count(high - 1)}" for low, high in zip(edges, edges[1:], strict=False))
+    names = tuple(f"{count(low)} to {count(high - 1)}" for low, high in pairwise(edges))
     total = sum(counts)
     cut = (
         f"{count(lengths.cut)} of {plural(total, 'sample')} are longer and lose {plural(lengths.cut_tokens, 'token')} "
@@ -128,7 +131,7 @@ def _lengths(lengths: LengthHistogram) -> Bars:
 
 def _position(value: float, edges: tuple[int, ...]) -> float | None:
     """Where a value lies among the edges, in bars from the left; None outside."""
-    for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+    for index, (low, high) in enumerate(pairwise(edges)):
         if low <= value <= high and high > low:
             return index + (value - low) / (high - low)
     return None

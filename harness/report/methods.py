@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness.records import ExperimentResult
-from harness.report import numbers, words
+from harness.report import words
 from harness.report.subject import Subject
-from harness.report.text import redact
 from harness.report.views import Fact, MethodsView, Table
+from harness.wording import numbers
+from harness.wording.text import redact
 
 _INTERVALS = {
     "wilson": "Wilson for proportions",
@@ -79,7 +80,8 @@ def _intervals(subject: Subject) -> str:
     text = f"Scores: {words.listed(said)}." if said else "No score."
     tests = dict.fromkeys(m.test for c in subject.result.comparisons for m in c.metrics)
     if tests:
-        text += f" Changes: {words.listed([words.label(test) for test in tests])} on the same samples, tuned minus base."
+        named = words.listed([words.label(test) for test in tests])
+        text += f" Changes: {named} on the same samples, tuned minus base."
     if subject.comparison is not None and any(m.p_adjusted is not None for m in subject.comparison.metrics):
         text += " p values are adjusted by Holm's method over the metrics of one comparison."
     return text

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from harness.records import Comparison, Estimate, MetricComparison, RunResult
-from harness.report import numbers, plots, words
-from harness.report.numbers import change, count
+from harness.report import plots, words
 from harness.report.plots import Interval, Scale
 from harness.report.subject import Subject
 from harness.report.views import MetricGroup, MetricRow, MetricsView, ScoreGroup, ScoreRow, Table
+from harness.wording import numbers
+from harness.wording.numbers import change, count
 
 
 def metrics_view(subject: Subject) -> MetricsView:

@@ -21,9 +21,9 @@ from harness.exceptions import FileProblem
 from harness.records import ExperimentResult
 from harness.report import charts
 from harness.report.summary import summarise
-from harness.report.text import visible
 from harness.report.views import Bars, Page
 from harness.resources import resource
+from harness.wording.text import visible
 
 
 def render_report(result: ExperimentResult) -> str:
@@ -80,7 +80,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(resource("reports", "templates")),
         autoescape=True,
         undefined=StrictUndefined,
@@ -88,7 +88,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    return environment
 
 
 def _finalize(value: object) -> object:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from harness.report import numbers
 from harness.report.views import PlotAxis, RowPlot, Tick
+from harness.wording import numbers
 
 WIDTH = 184.0
 _MARGIN = 12.0

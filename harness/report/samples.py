@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.records import Finish, RunResult, SampleResult, prompt_text
-from harness.report import numbers, words
+from harness.report import words
 from harness.report.diff import Diff, Run, word_diff
-from harness.report.numbers import change, count, plural
 from harness.report.subject import Pair, Subject
-from harness.report.text import redact
-from harness.report.views import Bars, Filter, Mark, Pane, Part, SampleScore, SamplesView, SampleView
+from harness.report.views import Bars, Filter, Mark, Pane, SampleScore, SamplesView, SampleView
+from harness.wording import numbers
+from harness.wording.numbers import change, count, plural
+from harness.wording.parts import Part
+from harness.wording.text import redact
 
 OPEN = 20
 """Samples drawn fully; the others open on a click."""
@@ -130,7 +132,7 @@ def _sample(subject: Subject, pair: Pair, index: int, place: int) -> SampleView:
     state = status(pair, compared=compared)
     panes, note = _panes(subject, pair)
     several = len({p.sample.task for p in subject.pairs}) > 1
-    extra = [f"{words.label(key, 30)} {words.label(value, 40)}" for key, value in sample.metadata.items()]
+    extra = [_told(key, value) for key, value in sample.metadata.items()]
     question = sample.input or prompt_text(sample.prompt)
     return SampleView(
         id=f"s-{index + 1}",
@@ -154,6 +156,12 @@ def _sample(subject: Subject, pair: Pair, index: int, place: int) -> SampleView:
     )
 
 
+def _told(key: str, value: str) -> str:
+    """One metadata value; with its key where the value alone would be a mere number."""
+    told = words.label(value, 40)
+    return told if any(letter.isalpha() for letter in told) else f"{words.label(key, 30)} {told}"
+
+
 def _lone(pair: Pair) -> str:
     """The score of a single run's sample."""
     if pair.first is None or pair.gauge is None:
@@ -171,7 +179,8 @@ def _panes(subject: Subject, pair: Pair) -> tuple[tuple[Pane, ...], str]:
     if all(side is not None for side in (pair.base, pair.tuned)):
         diff = word_diff(texts[0], texts[1])
     else:
-        diff = Diff(*((Run(text, changed=False),) if text else () for text in texts))
+        left, right = ((Run(text, changed=False),) if text else () for text in texts)
+        diff = Diff(left, right)
     panes = (
         _pane(pair.base, subject.base, "base", diff.left),
         _pane(pair.tuned, subject.tuned, "tuned", diff.right),

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from harness.exceptions import BadValue
 from harness.records import Comparison, Estimate, ExperimentResult, RunResult, SampleResult
+from harness.wording.headline import unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +71,7 @@ class Subject:
     @cached_property
     def unchanged(self) -> bool:
         """Whether every sample got the same answer from both, letter by letter."""
-        if self.tuned is None or not self.pairs:
-            return False
-        return all(
-            pair.base is not None
-            and pair.tuned is not None
-            and pair.base.generation == pair.tuned.generation
-            and pair.base.failure is None
-            and pair.tuned.failure is None
-            for pair in self.pairs
-        )
+        return self.tuned is not None and unchanged(self.base, self.tuned)
 
     @cached_property
     def losses(self) -> tuple[Pair, ...]:

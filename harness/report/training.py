@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 
 from harness.records import ExperimentResult, Training, TrainingPoint
-from harness.report import numbers, words
-from harness.report.numbers import count, significant
+from harness.report import words
 from harness.report.subject import Subject
-from harness.report.text import redact
 from harness.report.views import Fact, Line, LossChart, Table, TrainingView
+from harness.wording import numbers
+from harness.wording.numbers import count, significant
+from harness.wording.text import redact
 
 Series = tuple[tuple[int, float], ...]
 """(step, value), by step, finite."""
@@ -152,22 +153,19 @@ def _loss(training: Training, result: ExperimentResult) -> LossChart | None:
 
 def _lines(training: Training) -> tuple[Line, ...]:
     found = []
-    for name, caption, unit in (
-        ("learning_rate", "Learning rate", ""),
-        ("gradient_norm", "Gradient norm", "before clipping"),
-    ):
+    for name, caption in (("learning_rate", "Learning rate"), ("gradient_norm", "Gradient norm")):
         series = _series(training.points, name)
         if len(series) < 2:
             continue
         values = [value for _, value in series]
-        peak = max(values)
-        desc = f"From {_small(values[0])} to {_small(values[-1])}, at most {_small(peak)}."
-        if name == "learning_rate" and peak > 0:
-            power = math.floor(math.log10(peak))
-            factor = 10.0**power
-            unit = f"× 10{_superscript(power)}"
-            series = tuple((step, value / factor) for step, value in series)
-        found.append(Line(caption, unit, f"{caption} by step", desc, thin(series)))
+        desc = f"From {_small(values[0])} to {_small(values[-1])}, at most {_small(max(values))}."
+        power = math.floor(math.log10(max(values))) if max(values) > 0 else 0
+        small = power < -2
+        factor = 10.0**power if small else 1.0
+        before = "before clipping" if name == "gradient_norm" else ""
+        unit = f"× 10{_superscript(power)}" if small else before
+        drawn = thin(tuple((step, value / factor) for step, value in series))
+        found.append(Line(caption, unit, f"{caption} by step", desc, drawn))
     return tuple(found)
 
 

@@ -6,12 +6,15 @@ import hashlib
 from statistics import fmean
 
 from harness.records import Comparison, MetricComparison, RunResult, Verdict
-from harness.report import numbers, words
+from harness.report import words
 from harness.report.cautions import cautions
-from harness.report.numbers import change, count, plural
 from harness.report.subject import Subject
 from harness.report.training import falling, training_seconds, validation
-from harness.report.views import Answer, Fact, Glance, GlanceRow, Part, Rich, VerdictView
+from harness.report.views import Answer, Fact, Glance, GlanceRow, VerdictView
+from harness.wording import numbers
+from harness.wording.headline import verdict_sentence
+from harness.wording.numbers import change, count, plural
+from harness.wording.parts import Part, Rich
 
 
 def verdict_view(subject: Subject) -> VerdictView:
@@ -29,11 +32,11 @@ def headline(subject: Subject) -> Rich:
     """The verdict sentence."""
     if subject.comparison is None or subject.tuned is None:
         first = next((e for group in subject.base.estimates.values() for e in group.values()), None)
-        return words.single_headline(subject.base, first)
-    broken = subject.comparison.verdict is Verdict.BROKEN
-    if subject.unchanged and not broken:
-        return words.no_difference(len(subject.pairs), subject.comparison.primary)
-    return words.headline(subject.comparison, subject.base, subject.tuned, len(subject.tasks))
+        sentence = words.single_headline(subject.base, first)
+        return words.kept_together(sentence, words.label(first.label) if first else "")
+    primary = subject.comparison.primary
+    sentence = verdict_sentence(subject.comparison, subject.base, subject.tuned)
+    return words.kept_together(sentence, words.label(primary.label) if primary else "")
 
 
 def _glance(subject: Subject) -> Glance | None:
@@ -80,7 +83,7 @@ def _answers(subject: Subject) -> tuple[Answer, ...]:
     return (
         _did_it_help(subject, subject.comparison),
         _where(subject),
-        _is_it_real(subject, subject.comparison),
+        _is_it_real(subject.comparison),
         _at_what_price(subject, subject.tuned),
         _what_next(subject, subject.comparison),
     )
@@ -142,7 +145,7 @@ def _where(subject: Subject) -> Answer:
     return Answer("Where?", (Part(text),), "samples", "Samples")
 
 
-def _is_it_real(subject: Subject, comparison: Comparison) -> Answer:
+def _is_it_real(comparison: Comparison) -> Answer:
     primary = comparison.primary
     if primary is None or primary.low is None or primary.high is None:
         text = "It cannot be said: there is no interval."

@@ -8,23 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.report.diff import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A stretch of a sentence. kind: "" plain, "strong", "soft", "base", "tuned"."""
-
-    text: str
-    kind: str = ""
-
-
-Rich = tuple[Part, ...]
-"""A sentence with emphasis."""
-
-
-def plain_text(parts: Rich) -> str:
-    """The sentence without emphasis."""
-    return "".join(part.text for part in parts)
+from harness.wording.parts import Part, Quantity, Rich
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +19,6 @@ class Mark:
     word: str
     css: str
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number and the unit that hangs behind it ("%" or nothing)."""
-
-    text: str
-    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +51,10 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class PlotAxis:
-    """The head of a column of inline plots. `left` and `right` say what lies to either side of zero, placed at
-    `left_x` and `right_x`; "" where there is no room."""
+    """The head of a column of inline plots.
+
+    left, right: what lies to either side of zero, placed at left_x and right_x; "" where there is no room.
+    """
 
     title: str
     desc: str
