@@ -1,38 +1,22 @@
 """Turns samples into tokens and labels, with the loss on the answer only.
 
-A prompt is encoded exactly as the model under test encodes it when it answers (`harness.models.hf`); the answer
-follows as tokens of its own, closed by the token that ends a turn.
+A prompt is encoded exactly as the model under test encodes it when it answers
+(`harness.models.hf`); the answer follows as tokens of its own, closed by the token that ends a turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from harness.data.templates import PromptTemplate
 from harness.exceptions import InputError
 from harness.records import Message, Prompt, Sample
 
 IGNORED = -100
 """Label of a token that takes no part in the loss (torch's cross-entropy ignores it)."""
 _SENTINEL = "ANSWER0SENTINEL"
-
-
-class PromptTemplate(Protocol):
-    """What training needs of a prompt template; `harness.data.templates` has them."""
-
-    @property
-    def signature(self) -> str:
-        """All that changes the text."""
-        ...
-
-    def prompt(self, sample: Sample) -> Prompt:
-        """What the model is asked."""
-        ...
-
-    def completion(self, sample: Sample) -> str:
-        """What it should answer."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +69,7 @@ class SampleEncoder:
         return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask))
 
     def _end_tokens(self, prompt: Prompt) -> list[int]:
-        """What closes an answer: the chat template's own end of turn, else the end-of-text token."""
+        """Close an answer: with the chat template's own end of turn, else the end-of-text token."""
         if not isinstance(prompt, str) and self.tokenizer.chat_template is not None:
             closed = self._chat((*prompt, Message("assistant", _SENTINEL)), ask=False)
             end = closed.rpartition(_SENTINEL)[2].rstrip()
@@ -99,12 +83,12 @@ class SampleEncoder:
             if found is not None:
                 return int(found)
         raise InputError(
-            f"The tokenizer of this model has no {' and no '.join(names)}, so the end of an answer cannot be taught."
+            f"The tokenizer of this model has no {' and no '.join(names)}, which training on answers needs."
         )
 
 
 def encode_samples(encoder: SampleEncoder, samples: Sequence[Sample]) -> tuple[list[Encoded], int]:
-    """(encoded samples, how many were left out because truncation left nothing of their answer)."""
+    """Return (encoded samples, how many were left out: truncation left nothing of their answer)."""
     encoded = [encoder.encode(sample) for sample in samples]
     kept = [item for item in encoded if item.answer_tokens]
     return kept, len(encoded) - len(kept)

@@ -1,4 +1,4 @@
-"""Loads what is trained: model folder, tokenizer, number format, adapter layers. Silent, offline, safetensors only."""
+"""Loads what is trained: model, tokenizer, number format, adapters. Silent, offline, safetensors only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_model_folder(folder: Path) -> None:
 
 
 def resolve(settings: TuneSettings) -> dict[str, str]:
-    """Device and number format of this machine. Imports torch."""
+    """Choose device and number format on this machine. Imports torch."""
     from harness.models.processor import resolve_device, resolve_dtype
 
     device = resolve_device("auto")
@@ -31,7 +31,7 @@ def resolve(settings: TuneSettings) -> dict[str, str]:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a model folder."""
+    """Load the tokenizer of a model folder."""
     from transformers import AutoTokenizer
 
     try:
@@ -41,26 +41,36 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_base(folder: Path, settings: TuneSettings, resolved: Mapping[str, str]) -> Any:
-    """The model to train.
+    """Load the model to train.
 
-    Under adapters the weights are frozen and held in the resolved format. Trained weights are held in float32,
-    since bfloat16 would round small updates away; products are then computed in the resolved format.
+    Under adapters the weights are frozen and held in the resolved format. Trained weights are held in
+    float32, since bfloat16 would round small updates away; products are computed in the resolved format.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from harness.tuning.attention import register
+    from harness.tuning.loss import PLAIN
 
     frozen = settings.method != "full"
     dtype = getattr(torch, resolved["dtype"]) if frozen else torch.float32
     try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        short = resolved["device"] == "cpu" and config.model_type in PLAIN
         return AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
+            folder,
+            dtype=dtype,
+            attn_implementation=register() if short else None,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError) as problem:
         raise FileProblem(folder, f"the model cannot be loaded ({_first_line(problem)}).") from problem
 
 
 def lora_config(model: Any, settings: TuneSettings) -> Any:
-    """peft's LoRA settings, or None for a full training; an unknown layer is refused with the nearest name."""
+    """Build peft's LoRA settings, None for a full training; an unknown layer is refused."""
     from peft import LoraConfig
     from torch.nn import Linear
 

@@ -1,7 +1,8 @@
-"""In which order samples are trained on: a pure function of lengths, seed and epoch, so a resumed run repeats it.
+"""In which order samples are trained on: a pure function of lengths, seed and epoch.
 
-Batches hold samples of like length, which keeps padding small (as transformers' `LengthGroupedSampler` does, but
-with the incomplete batch last, so that every batch of the epoch is a batch of this plan).
+A resumed run therefore repeats it. Batches hold samples of like length, which keeps padding small (as
+transformers' `LengthGroupedSampler` does, but with the incomplete batch last, so that batches stay as
+planned).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ GROUP = 50
 
 
 def epoch_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[int]:
-    """Indices of one epoch, to be cut into batches of `batch_size` from the front.
+    """Order the samples of one epoch, to be cut into batches of `batch_size` from the front.
 
-    lengths: tokens of each sample. Every index occurs once; the remainder that does not fill a batch is drawn at
-    random and stands at the end.
+    lengths: tokens of each sample. Every index occurs once; the remainder that does not fill a batch is
+    drawn at random and stands at the end.
     """
     random = Random(f"{seed}/{epoch}")  # noqa: S311 - a repeatable order, nothing secret
     order = list(range(len(lengths)))
@@ -35,15 +36,15 @@ def epoch_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) 
 
 
 def steps_per_epoch(samples: int, batch_size: int, accumulation: int) -> int:
-    """Optimiser steps that one pass over the samples takes."""
+    """Count the optimiser steps of one pass over the samples."""
     return math.ceil(math.ceil(samples / batch_size) / accumulation)
 
 
 def log_interval(save_every: int, steps: int) -> int:
-    """Steps between points of the curve: a divisor of `save_every`, 5 or so, more for a long training.
+    """Choose the steps between two points of the curve: 5 or fewer, or 1 % of a long training.
 
-    Only a divisor gives a resumed run the same points: transformers averages the loss since the last point, and a
-    save in between would lose the sum.
+    Only a divisor gives a resumed run the same points: transformers averages the loss since the last point,
+    and a save in between would lose the sum.
     """
     most = max(5, steps // 100)
     return max(size for size in range(1, min(most, save_every) + 1) if save_every % size == 0)

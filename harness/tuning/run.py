@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.data.templates import PromptTemplate
 from harness.exceptions import InputError
 from harness.models.digest import digest
 from harness.models.files import files_digest, weight_files
 from harness.progress import Progress, silent
 from harness.records import Sample, Training, TrainingPoint
 from harness.records.samples import prompt_json
-from harness.tuning.encoding import Encoded, PromptTemplate, SampleEncoder, encode_samples
+from harness.tuning.encoding import Encoded, SampleEncoder, encode_samples
 from harness.tuning.loading import check_model_folder, load_base, load_tokenizer, lora_config, quiet, resolve
 from harness.tuning.order import log_interval, steps_per_epoch
 from harness.tuning.saves import (
@@ -70,10 +71,11 @@ def finetune(
 ) -> Training:
     """Train `model_folder` (safetensors) on the samples; saves and the record go into `out`.
 
-    The same call after a kill goes on from the last complete save, after the end it returns the stored record. A
-    call with other settings, data or base starts anew and moves the earlier saves into `out/replaced-*`. With no
-    validation samples there is no validation loss. All of the record but `timing` depends on the arguments alone.
-    Raises InputError before training for what cannot be used, StageFailed when it breaks half-way.
+    The same call after a kill goes on from the last complete save, after the end it returns the stored
+    record. A call with other settings, data or base starts anew and moves the earlier saves into
+    `out/replaced-*`. With no validation samples there is no validation loss. All of the record but `timing`
+    depends on the arguments alone, on one machine with as many threads. Raises InputError before training
+    for what cannot be used, StageFailed when it breaks half-way.
     """
     if not train:
         raise InputError("There are no training samples.")
@@ -87,7 +89,7 @@ def finetune(
         encoded, left_out = encode_samples(encoder, train)
         if not encoded:
             raise InputError(
-                f"Nothing is left to train on: max_length {settings.max_length} cuts off the answer of every sample."
+                f"Nothing is left to train on: max_length {settings.max_length} cuts off every answer."
             )
         resolved = open_training(out, name, resolve(settings))
         sound = sound_checkpoints(out)
@@ -139,7 +141,7 @@ def total_steps(samples: int, settings: TuneSettings) -> int:
 def build_trainer(
     model_folder: Path, tokenizer: Any, settings: TuneSettings, session: _Session
 ) -> AnswerTrainer:
-    """The trainer of one session, model loaded and adapters in place."""
+    """Build the trainer of one session, model loaded and adapters in place."""
     from harness.tuning.trainer import AnswerTrainer, Job, check_space
 
     model = load_base(model_folder, settings, session.resolved)
@@ -178,7 +180,8 @@ def _arguments(settings: TuneSettings, session: _Session) -> Any:
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=settings.save_every,
-        bf16=session.resolved["dtype"] == "bfloat16",
+        # Frozen weights already have their format; autocast would only add conversions.
+        bf16=settings.method == "full" and session.resolved["dtype"] == "bfloat16",
         use_cpu=session.resolved["device"] == "cpu",
         gradient_checkpointing=False,
         include_num_input_tokens_seen="non_padding",
@@ -192,7 +195,7 @@ def _arguments(settings: TuneSettings, session: _Session) -> Any:
 
 
 def _record(settings: TuneSettings, session: _Session) -> Training:
-    """The record of a finished training, read from its last save alone."""
+    """Make the record of a finished training from its last save alone."""
     saves = complete_checkpoints(session.out)
     folder = saves[-1][1]
     state, remembered = trainer_state(folder), session_of(folder)
@@ -220,7 +223,7 @@ def _record(settings: TuneSettings, session: _Session) -> Training:
 
 
 def curve(history: Sequence[Mapping[str, float]]) -> tuple[TrainingPoint, ...]:
-    """The trainer's log as points, one a step."""
+    """Turn the trainer's log into points, one a step."""
     points: dict[int, dict[str, float]] = {}
     names = {
         "loss": "loss",

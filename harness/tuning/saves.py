@@ -44,7 +44,7 @@ def complete_checkpoints(out: Path) -> list[tuple[int, Path]]:
 
 
 def sound_checkpoints(out: Path) -> list[tuple[int, Path]]:
-    """The complete saves whose files all still have the digest they were written with."""
+    """List the complete saves whose files all still have the digest they were written with."""
     return [
         (step, folder)
         for step, folder in complete_checkpoints(out)
@@ -70,12 +70,12 @@ def mark_complete(folder: Path, session: Session) -> None:
 
 
 def session_of(folder: Path) -> Session:
-    """What `mark_complete` was told."""
+    """Read back what `mark_complete` was told."""
     return Session(**_marker(folder)["session"])
 
 
 def trainer_state(folder: Path) -> Mapping[str, Any]:
-    """The trainer's own state of a save."""
+    """Read the trainer's own state of a save."""
     state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
     return state
 
@@ -104,7 +104,7 @@ def store_training(out: Path, digest: str, resolved: Mapping[str, str], training
 
 
 def stored_training(out: Path, digest: str) -> Training | None:
-    """The finished training with this digest, if `out` holds one and its saves are still there."""
+    """Read the finished training with this digest, if `out` holds one and its saves are still there."""
     known = _read_record(out)
     if known.get("digest") != digest or not known.get("training"):
         return None

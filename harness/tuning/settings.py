@@ -15,7 +15,7 @@ SIDES = ("right", "left")
 
 @dataclass(frozen=True, slots=True)
 class TuneSettings:
-    """Everything of a training but the model, the data and the folder; the `tune:` block of an experiment file."""
+    """All of a training but model, data and folder; the `tune:` block of an experiment file."""
 
     method: str = "lora"
     """"lora" trains low-rank adapters (Hu et al. 2021, arXiv:2106.09685), "full" every weight."""
@@ -39,7 +39,7 @@ class TuneSettings:
     dropout: float = 0.0
     """Share of an adapter's inputs that is zeroed in training."""
     targets: str | tuple[str, ...] = "all-linear"
-    """Names of the layers that get adapters, for example ("q_proj", "v_proj"); all linear ones but the head."""
+    """Layers that get adapters, for example ("q_proj", "v_proj"); all linear ones but the head."""
     max_length: int = 1024
     """Longest sequence in tokens, prompt plus answer; the rest is cut off."""
     truncation_side: str = "right"

@@ -1,4 +1,4 @@
-"""trl's `SFTTrainer`, faster on a processor, silent, repeatable after a kill. Imports trl, so load it only to train."""
+"""Trl's `SFTTrainer`, faster on a processor, silent, repeatable after a kill. Slow to import."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from trl import SFTConfig, SFTTrainer
 
 from harness.exceptions import FileProblem, StageFailed
 from harness.progress import Progress
+from harness.tuning.adapters import fuse_adapters
 from harness.tuning.encoding import IGNORED, Encoded
-from harness.tuning.loss import answer_loss
+from harness.tuning.loss import PLAIN, answer_loss
 from harness.tuning.order import epoch_order
 from harness.tuning.saves import Session, mark_complete
 
@@ -52,7 +53,7 @@ class OrderSampler(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch, resumed ones included."""
+        """Choose the epoch; the trainer calls it before each, resumed ones included."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -92,13 +93,14 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             processing_class=tokenizer,
             peft_config=peft_config,
         )
+        fuse_adapters(self.model)
         self.remove_callback(PrinterCallback)
         self.add_callback(Watch(self))
 
     def _send_telemetry(self) -> None:
         """Nothing is sent anywhere."""
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> OrderSampler:
+    def _get_train_sampler(self, *_: Any) -> OrderSampler:
         lengths = [len(item.input_ids) for item in self.job.train]
         return OrderSampler(lengths, self.args.train_batch_size, self.args.seed)
 
@@ -108,13 +110,14 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """Negative log-likelihood a token over all forward passes of the optimiser step."""
         if self.aux_loss_enabled or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        total, count = answer_loss(model, self.output_head(model), inputs)
+        total, count = self.answer_loss(model, inputs)
         return total / (count if num_items_in_batch is None else num_items_in_batch)
 
-    def output_head(self, model: Any) -> torch.nn.Module:
-        """The layer that makes logits."""
-        head: torch.nn.Module = self.accelerator.unwrap_model(model).get_output_embeddings()
-        return head
+    def answer_loss(self, model: Any, inputs: Any) -> tuple[torch.Tensor, int]:
+        """See `harness.tuning.loss.answer_loss`."""
+        inner = self.accelerator.unwrap_model(model)
+        head = inner.get_output_embeddings()
+        return answer_loss(model, head, inputs, plain=inner.config.model_type in PLAIN)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Loss a token over the validation samples, logged as `eval_loss`."""
@@ -126,23 +129,23 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             for batch in _evaluation_batches(self.job.validation):
                 rows = [{"input_ids": item.input_ids, "labels": item.labels} for item in batch]
                 inputs = self._prepare_inputs(collate(rows, self.job.pad))
-                loss, tokens = answer_loss(self.model, self.output_head(self.model), inputs)
+                loss, tokens = self.answer_loss(self.model, inputs)
                 total, count = total + loss.item(), count + tokens
         self.model.train()
         metrics = {"eval_loss": total / count}
         self.log(metrics)
         return metrics
 
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+    def log(self, logs: dict[str, float], *_: Any) -> None:
         """Log one point; stop when it is not finite, before such weights can be saved."""
         for name in ("loss", "grad_norm", "eval_loss"):
             if not math.isfinite(logs.get(name, 0.0)):
                 raise StageFailed(
                     STAGE,
-                    f"the {_NAMES[name]} at step {self.state.global_step} is not a finite number ({logs[name]}).",
+                    f"the {_NAMES[name]} of step {self.state.global_step} is {logs[name]}.",
                     "A lower learning rate may help; the last complete save is kept.",
                 )
-        super().log(logs, None)
+        super().log(logs)
 
     def seconds(self) -> float:
         """Training time so far, over all sessions."""
@@ -174,14 +177,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.loss: float | None = None
         self.first = (0, 0.0)
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Validation loss of the untrained model, the curve's first point."""
+    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Measure the untrained model's validation loss, the curve's first point."""
         if state.global_step == 0:
             self.trainer.evaluate()
         self.first = (state.global_step, time.monotonic())
         self.trainer.job.progress(STAGE, state.global_step, state.max_steps, "")
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Every save is evaluated first, and the last step is logged where the interval does not meet it."""
         last = state.global_step >= state.max_steps
         control.should_log |= last
@@ -192,7 +195,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.trainer.job.progress(STAGE, state.global_step, state.max_steps, f"{loss}{_duration(left)} left")
         return control
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+    def on_log(self, _args: Any, _state: Any, _control: Any, logs: Any = None, **_: Any) -> None:
         """Remember the loss for the next note."""
         self.loss = (logs or {}).get("loss", self.loss)
 
