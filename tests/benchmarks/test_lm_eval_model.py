@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ def test_a_backend_that_cannot_be_made_says_why(spec: str, sentence: str) -> Non
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> str:
-        raise lm_eval_model.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
     monkeypatch.setitem(sys.modules, "lm_eval.models", None)
     monkeypatch.setattr(lm_eval_model, "version", absent)

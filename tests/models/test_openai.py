@@ -375,7 +375,7 @@ def test_bad_settings_are_refused(settings: dict[str, Any], problem: type[InputE
 
 
 def test_the_fingerprint_follows_what_changes_answers() -> None:
-    base = {"base_url": "http://x/v1", "model": "m"}
+    base: dict[str, Any] = {"base_url": "http://x/v1", "model": "m"}
     same = [
         OpenAIModel(**base),
         OpenAIModel("http://x/v1/", "m"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,10 @@ def test_a_pair_without_loglikelihood_is_named() -> None:
 
 
 def test_the_fingerprint_follows_the_script_and_nothing_else() -> None:
-    base = {"answers": {"a": "1", "b": "2"}, "loglikelihoods": {("q", "x"): -1.0, "y": math.nan}}
+    base: dict[str, Any] = {
+        "answers": {"a": "1", "b": "2"},
+        "loglikelihoods": {("q", "x"): -1.0, "y": math.nan},
+    }
     same = [
         ScriptedModel(**base),
         ScriptedModel({"b": "2", "a": "1"}, loglikelihoods={"y": math.nan, ("q", "x"): -1.0}),

@@ -47,9 +47,10 @@ def killed_after(start: Start) -> Callable[..., list[str]]:
             assert line, f"ended before it could be killed: {process.stderr.read()}"
             seen.append(line.strip())
         process.send_signal(signal.SIGKILL)
-        # Whole lines written between the last one read and the kill were promised as well.
-        rest, _ = process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        # Whole lines written between the last one read and the kill were promised as well. They are read from
+        # the same stream: communicate() reads below it and would miss what the stream has taken in already.
+        rest = process.stdout.read()
+        assert process.wait() == -signal.SIGKILL
         return seen + [line.strip() for line in rest.splitlines(keepends=True) if line.endswith("\n")]
 
     return run
