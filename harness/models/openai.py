@@ -40,14 +40,14 @@ _LONGEST_PAUSE = 60.0
 _CHECK_SECONDS = 10.0
 
 
-class ServerProblem(InputError):  # noqa: N818 - named as those of harness.exceptions
+class ServerProblem(InputError):
     """The server cannot be used at all; noticed before work starts."""
 
     def __init__(self, base_url: str, problem: str) -> None:
         super().__init__(f"The server at {base_url} {problem}")
 
 
-class _Failure(Exception):  # noqa: N818 - an internal message between threads, not for users
+class _Failure(Exception):
     """One request failed for good; str() is the reason."""
 
 

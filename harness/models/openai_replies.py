@@ -19,11 +19,11 @@ _FINISHES = {
 """OpenAI's names and those of text-generation-inference."""
 
 
-class BadReply(Exception):  # noqa: N818 - part of the talk between two modules, never shown as such
+class BadReply(Exception):
     """The server's answer lacks what it must have; str() is the reason."""
 
 
-class EchoUnsupported(Exception):  # noqa: N818 - as above
+class EchoUnsupported(Exception):
     """The server does not return the log-probabilities of the prompt; str() says what is missing."""
 
 

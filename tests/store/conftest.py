@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -33,11 +34,11 @@ def start() -> Iterator[Start]:
 def killed_after(start: Start) -> Callable[..., list[str]]:
     """Run a script, kill it (SIGKILL) once it has printed `lines` lines, and return all that it had printed.
 
-    The script prints a line, flushed, for each thing it holds to be safe. The kill comes at no particular
-    moment after the line, so that it falls into the middle of what follows.
+    The script prints a line, flushed, for each thing it holds to be safe. `wait` seconds pass between the
+    line and the kill: vary them, or every kill comes right after a line, before the next work has begun.
     """
 
-    def run(script: str, lines: int, *arguments: object) -> list[str]:
+    def run(script: str, lines: int, *arguments: object, wait: float = 0.0) -> list[str]:
         process = start(script, *arguments)
         assert process.stdout is not None
         assert process.stderr is not None
@@ -46,6 +47,7 @@ def killed_after(start: Start) -> Callable[..., list[str]]:
             line = process.stdout.readline()
             assert line, f"ended before it could be killed: {process.stderr.read()}"
             seen.append(line.strip())
+        time.sleep(wait)
         process.send_signal(signal.SIGKILL)
         # Whole lines written between the last one read and the kill were promised as well. They are read from
         # the same stream: communicate() reads below it and would miss what the stream has taken in already.
