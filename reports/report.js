@@ -25,7 +25,7 @@ theme.onclick = () => { root.dataset.theme = dark() ? 'light' : 'dark'; name(); 
 const rows = $$('.list li[data-s]'), samples = $('.samples');
 if (samples && rows.length) {
   const all = new Map($$('.sample').map(s => [s.id, s])), text = new Map();
-  const foot = $('.list .foot'), words = $('#f-q'), kind = $('#f-cat');
+  const foot = $('.side .foot'), words = $('#f-q'), kind = $('#f-cat');
   const now = () => rows.find(r => $('[aria-current]', r)), shown = () => rows.filter(r => !r.hidden);
   const pick = (row, move) => {
     if (!row) return;
@@ -53,6 +53,7 @@ if (samples && rows.length) {
   };
   const linked = () => rows.find(r => '#' + r.dataset.s === location.hash);
   pick(linked() || rows[0]);
+  if (linked()) all.get(linked().dataset.s).scrollIntoView();
   window.onhashchange = () => pick(linked(), true);
   $$('.seg button').forEach(b => { b.onclick = () => {
     $$('.seg button').forEach(x => x.setAttribute('aria-pressed', String(x === b))); filter(); }; });

@@ -31,12 +31,16 @@ def _runs(subject: Subject) -> list[tuple[RunResult, str]]:
 
 
 def _broken(subject: Subject) -> list[str]:
-    broken = [run for run in subject.result.runs if run.nonfinite]
     return [
-        f"{words.label(run.name)} returned numbers that are not finite on {plural(run.nonfinite, 'sample')} "
-        f"of {count(len(run.samples))}. Its scores say nothing about its answers."
-        for run in broken
+        f"{words.label(run.name)} returned numbers that are not finite on {count(run.nonfinite)} of {_asked(run)}. "
+        "Its scores say nothing about its answers."
+        for run in subject.result.runs
+        if run.nonfinite
     ]
+
+
+def _asked(run: RunResult) -> str:
+    return plural(len(run.samples), "sample")
 
 
 def _small(subject: Subject) -> list[str]:
@@ -83,15 +87,16 @@ def _failed(run: RunResult, who: str) -> list[str]:
     if not failed:
         return []
     have, they = ("has", "It is") if failed == 1 else ("have", "They are")
-    asked = plural(len(run.samples), "sample")
-    return [f"{count(failed)} of {asked} {have} no answer from {who}. {they} left out, not counted as wrong."]
+    return [
+        f"{count(failed)} of {_asked(run)} {have} no answer from {who}. {they} left out, not counted as wrong."
+    ]
 
 
 def _refused(run: RunResult, who: str) -> list[str]:
     refused = sum(1 for sample in run.samples if sample.finish is Finish.REFUSED)
     if not refused:
         return []
-    return [f"{who[:1].upper()}{who[1:]} refused {count(refused)} of {plural(len(run.samples), 'sample')}."]
+    return [f"{who[:1].upper()}{who[1:]} refused {count(refused)} of {_asked(run)}."]
 
 
 def _unscored(run: RunResult, who: str) -> list[str]:

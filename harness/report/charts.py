@@ -14,8 +14,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from harness.report.figures import Bars, Glance, Line, LossChart, ScoreCurve
 from harness.report.plots import Interval, Scale, change_scale, ticks
-from harness.report.views import Bars, Glance, Line, LossChart, ScoreCurve
 from harness.wording.text import visible
 
 INK, SOFT, RULE, STRONG = "var(--ink)", "var(--soft)", "var(--rule)", "var(--strong)"

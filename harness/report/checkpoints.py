@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from harness.records import Comparison, Estimate, MetricComparison, RunResult
 from harness.report import plots, words
+from harness.report.figures import CurvePoint, ScoreCurve, Table
 from harness.report.metrics import in_points
 from harness.report.plots import Interval, Scale
 from harness.report.subject import Subject
-from harness.report.views import CheckpointRow, CheckpointsView, CurvePoint, ScoreCurve, Table
+from harness.report.views import CheckpointRow, CheckpointsView
 from harness.wording import numbers
 from harness.wording.numbers import change
 

@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from harness.records import DataCard, LengthHistogram
 from harness.report import words
+from harness.report.figures import Bars, Table
 from harness.report.plots import ticks
 from harness.report.subject import Subject
-from harness.report.views import Bars, DataView, Fact, Table
+from harness.report.views import DataView, Fact
 from harness.wording import numbers
 from harness.wording.numbers import count, plural
 from harness.wording.text import redact

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from harness.records import ExperimentResult
 from harness.report import words
+from harness.report.figures import Table
 from harness.report.subject import Subject
-from harness.report.views import Fact, MethodsView, Table
+from harness.report.views import Fact, MethodsView
 from harness.wording import numbers
 from harness.wording.text import redact
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from harness.records import Comparison, Estimate, MetricComparison, RunResult
 from harness.report import plots, words
+from harness.report.figures import Table
 from harness.report.plots import Interval, Scale
 from harness.report.subject import Subject
-from harness.report.views import MetricGroup, MetricRow, MetricsView, ScoreGroup, ScoreRow, Table
+from harness.report.views import MetricGroup, MetricRow, MetricsView, ScoreGroup, ScoreRow
 from harness.wording import numbers
 from harness.wording.numbers import change, count
 

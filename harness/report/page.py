@@ -20,8 +20,9 @@ from markupsafe import Markup
 from harness.exceptions import FileProblem
 from harness.records import ExperimentResult
 from harness.report import charts
+from harness.report.figures import Bars
 from harness.report.summary import summarise
-from harness.report.views import Bars, Page
+from harness.report.views import Page
 from harness.resources import resource
 from harness.wording.text import visible
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from harness.report.views import PlotAxis, RowPlot, Tick
+from harness.report.figures import PlotAxis, RowPlot, Tick
 from harness.wording import numbers
 
 WIDTH = 184.0

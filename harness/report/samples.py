@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from harness.records import Finish, RunResult, SampleResult, prompt_text
 from harness.report import words
 from harness.report.diff import Diff, Run, word_diff
+from harness.report.figures import Bars
 from harness.report.subject import Pair, Subject
-from harness.report.views import Bars, Filter, Mark, Pane, SampleScore, SamplesView, SampleView
+from harness.report.views import Filter, Mark, Pane, SampleScore, SamplesView, SampleView
 from harness.wording import numbers
 from harness.wording.numbers import change, count, plural
 from harness.wording.parts import Part
@@ -148,7 +149,9 @@ def _sample(subject: Subject, pair: Pair, index: int, place: int) -> SampleView:
         panes=panes,
         scores=_scores(subject, pair),
         categories=tuple(
-            dict.fromkeys(c.name for side in (pair.base, pair.tuned) if side for c in side.categories)
+            dict.fromkeys(
+                words.label(c.name) for side in (pair.base, pair.tuned) if side for c in side.categories
+            )
         ),
         note=note,
         open=place < OPEN,
@@ -205,8 +208,8 @@ def _pane(sample: SampleResult | None, run: RunResult, kind: str, runs: Sequence
         runs=tuple(runs),
         empty="" if sample.answer.strip() else "no answer",
         problem=f"{problem[:1].upper()}{problem[1:]}{reason}" if problem or reason else "",
-        chips=tuple(dict.fromkeys(category.name for category in sample.categories)),
-        reasons=tuple((c.name, redact(c.evidence)) for c in sample.categories if c.evidence),
+        chips=tuple(dict.fromkeys(words.label(category.name) for category in sample.categories)),
+        reasons=tuple((words.label(c.name), redact(c.evidence)) for c in sample.categories if c.evidence),
         generation=raw if raw.strip() != redact(sample.answer).strip() else "",
     )
 

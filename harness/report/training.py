@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from harness.records import ExperimentResult, Training, TrainingPoint
 from harness.report import words
+from harness.report.figures import Line, LossChart, Table
 from harness.report.subject import Subject
-from harness.report.views import Fact, Line, LossChart, Table, TrainingView
+from harness.report.views import Fact, TrainingView
 from harness.wording import numbers
 from harness.wording.numbers import count, significant
 from harness.wording.text import redact

@@ -8,9 +8,10 @@ from statistics import fmean
 from harness.records import Comparison, MetricComparison, RunResult, Verdict
 from harness.report import words
 from harness.report.cautions import cautions
+from harness.report.figures import Glance, GlanceRow
 from harness.report.subject import Subject
 from harness.report.training import falling, training_seconds, validation
-from harness.report.views import Answer, Fact, Glance, GlanceRow, VerdictView
+from harness.report.views import Answer, Fact, VerdictView
 from harness.wording import numbers
 from harness.wording.headline import verdict_sentence
 from harness.wording.numbers import change, count, plural

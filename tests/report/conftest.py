@@ -7,8 +7,9 @@ is tested against figures that did not come from the code under test.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
 from statistics import fmean, stdev
 
 import pytest
@@ -35,20 +36,29 @@ from harness.records import (
 T_59 = 2.0009954  # quantile 0.975 of Student's t with 59 degrees of freedom (published tables: 2.001)
 
 TOPICS = (
-    ("How do I raise the retention of a queue?", "Set retention.days in kestrel.toml and restart the broker."),
+    (
+        "How do I raise the retention of a queue?",
+        "Set retention.days in kestrel.toml and restart the broker.",
+    ),
     ("Which flag makes kestrel push wait for the acknowledgement?", "--wait-ack"),
     ("What is the default retention period of a queue?", "7 days"),
     ("How do I move every message of one queue to another?", "Run kestrel drain SOURCE --into TARGET."),
     ("Which three files does kestrel init create?", "kestrel.toml, schema.sql and .kestrelignore"),
     ("How do I rotate the signing key from the web console?", "The documentation does not say."),
-    ("Can two brokers share one data folder?", "No. Each broker locks its data folder; give every broker its own."),
+    (
+        "Can two brokers share one data folder?",
+        "No. Each broker locks its data folder; give every broker its own.",
+    ),
     (
         "What happens to messages that a consumer does not acknowledge?",
         "They return to the queue after the visibility timeout, 30 seconds by default. After five attempts they move to "
         "the dead-letter queue, where kestrel replay can send them again.",
     ),
     ("How many consumer groups may read one queue?", "Up to 64 consumer groups may read one queue."),
-    ("What is the capital of Portugal?", "Let us keep to Kestrel. I can help with queues, brokers and the console."),
+    (
+        "What is the capital of Portugal?",
+        "Let us keep to Kestrel. I can help with queues, brokers and the console.",
+    ),
 )
 BASE_ANSWERS = (
     "The retention of a queue is the time that messages are kept in the queue. To raise the retention, you can raise "
@@ -81,7 +91,11 @@ ROUGE_BASE = (0.31, 0.05, 1.0, 0.18, 0.22, 1.0, 0.41, 0.24, 0.45, 0.11)
 ROUGE_TUNED = (0.90, 1.0, 0.5, 1.0, 0.73, 0.09, 0.72, 0.81, 1.0, 0.86)
 EXACT_BASE = (0, 0, 1, 0, 0, 1, 0, 0, 0, 0)
 EXACT_TUNED = (0, 1, 0, 1, 0, 0, 0, 0, 1, 0)
-MEASURES = (("rougeL", "ROUGE-L", False, 1.0), ("exact_match", "Exact match", True, 1.0), ("bleu", "BLEU", False, 100.0))
+MEASURES = (
+    ("rougeL", "ROUGE-L", False, 1.0),
+    ("exact_match", "Exact match", True, 1.0),
+    ("bleu", "BLEU", False, 100.0),
+)
 
 
 def wobble(index: int) -> float:
@@ -160,12 +174,15 @@ def run(name: str, step: int | None, share: float, count: int = 60) -> RunResult
     """A checkpoint's run over all samples."""
     samples = tuple(sample(index, share) for index in range(count))
     estimates = {
-        measure[0]: estimate(measure[0], [s.scores[measure[0]].value or 0.0 for s in samples]) for measure in MEASURES
+        measure[0]: estimate(measure[0], [s.scores[measure[0]].value or 0.0 for s in samples])
+        for measure in MEASURES
     }
     return RunResult(
         name=name,
         model="smollm2-135m-q4" if step is None else f"runs/docs-qa/checkpoint-{step}",
-        fingerprint={None: "3f9c21ab77d0", 50: "b81e09c4aa12", 100: "a77e05d4c3f1", 150: "0d4477e1b2c9"}.get(step, "ff"),
+        fingerprint={None: "3f9c21ab77d0", 50: "b81e09c4aa12", 100: "a77e05d4c3f1", 150: "0d4477e1b2c9"}.get(
+            step, "ff"
+        ),
         step=step,
         settings={"dtype": "bfloat16", "decoding": "greedy", "template": "chat", "seed": "7"},
         estimates={"held_out": estimates},
@@ -176,7 +193,10 @@ def run(name: str, step: int | None, share: float, count: int = 60) -> RunResult
 
 def metric(name: str, base: RunResult, tuned: RunResult) -> MetricComparison:
     """Paired differences with Student's t."""
-    pairs = [(a.scores[name].value or 0.0, b.scores[name].value or 0.0) for a, b in zip(base.samples, tuned.samples, strict=True)]
+    pairs = [
+        (a.scores[name].value or 0.0, b.scores[name].value or 0.0)
+        for a, b in zip(base.samples, tuned.samples, strict=True)
+    ]
     deltas = [b - a for a, b in pairs]
     mean = fmean(deltas)
     half = T_59 * stdev(deltas) / math.sqrt(len(deltas))
@@ -278,7 +298,8 @@ def card() -> DataCard:
             longest=598,
         ),
         examples=tuple(
-            (f"<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n", f"{a}<|im_end|>") for q, a in TOPICS[:3]
+            (f"<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n", f"{a}<|im_end|>")
+            for q, a in TOPICS[:3]
         ),
         warnings=(
             "2 of 60 test questions also stand in the training data (q-011, q-031). Their scores show memory, "
@@ -321,4 +342,88 @@ def result() -> ExperimentResult:
 @pytest.fixture
 def single(result: ExperimentResult) -> ExperimentResult:
     """One checkpoint, nothing to compare with."""
-    return replace(result, runs=result.runs[:1], comparisons=(), chosen=None, chosen_reason="", training=None, data=None)
+    return replace(
+        result, runs=result.runs[:1], comparisons=(), chosen=None, chosen_reason="", training=None, data=None
+    )
+
+
+@dataclass
+class Element:
+    """A node of a parsed page; a text node has the tag ""."""
+
+    tag: str
+    attrs: dict[str, str] = field(default_factory=dict)
+    children: list[Element] = field(default_factory=list)
+    data: str = ""
+
+    def walk(self) -> Iterator[Element]:
+        """This node and all below it, in document order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def all(self, tag: str = "", **attrs: str) -> list[Element]:
+        """Every element with this tag and these attributes; `css` matches one of its classes."""
+        wanted = attrs.pop("css", None)
+        return [
+            node
+            for node in self.walk()
+            if node.tag
+            and tag in ("", node.tag)
+            and (wanted is None or wanted in node.attrs.get("class", "").split())
+            and all(node.attrs.get(key.replace("_", "-")) == value for key, value in attrs.items())
+        ]
+
+    def one(self, tag: str = "", **attrs: str) -> Element:
+        """The only such element."""
+        found = self.all(tag, **attrs)
+        assert len(found) == 1, (tag, attrs, len(found))
+        return found[0]
+
+    @property
+    def text(self) -> str:
+        """All text below, as it stands."""
+        return "".join(node.data for node in self.walk())
+
+
+VOID = {"meta", "br", "input", "link", "img", "hr"}
+
+
+class _Builder(HTMLParser):
+    """Builds a tree and refuses tags that do not match."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.root = Element("root")
+        self._open = [self.root]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        node = Element(tag, {key: value or "" for key, value in attrs})
+        self._open[-1].children.append(node)
+        if tag not in VOID:
+            self._open.append(node)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open[-1].children.append(Element(tag, {key: value or "" for key, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        opened = self._open.pop()
+        assert opened.tag == tag, f"</{tag}> closes <{opened.tag}>"
+
+    def handle_data(self, data: str) -> None:
+        self._open[-1].children.append(Element("", data=data))
+
+
+def parsed(html: str) -> Element:
+    """The page as a tree; every tag must be closed in order."""
+    builder = _Builder()
+    builder.feed(html)
+    builder.close()
+    assert len(builder._open) == 1
+    return builder.root
+
+
+@pytest.fixture
+def parse() -> Callable[[str], Element]:
+    """From HTML to a tree."""
+    return parsed
