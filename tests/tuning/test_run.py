@@ -253,7 +253,7 @@ def test_a_full_disk_while_saving_keeps_what_is_complete(
         save(self, folder)
 
     monkeypatch.setattr(Trainer, "_save_optimizer_and_scheduler", full)
-    with pytest.raises(StageFailed, match="checkpoint-4 could not be written .*No space left"):
+    with pytest.raises(StageFailed, match=r"checkpoint-4 could not be written .*No space left"):
         tune(tmp_path)
     assert [path.name for path in sorted(tmp_path.glob("checkpoint-*"))] == ["checkpoint-2"]
     monkeypatch.undo()
@@ -266,7 +266,7 @@ def test_too_little_space_is_refused_before_training(
     usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     seen = calls()
-    with pytest.raises(FileProblem, match="3 saves .* only 1 MiB are free"):
+    with pytest.raises(FileProblem, match=r"3 saves .* only 1 MiB are free"):
         tune(tmp_path, progress=seen)
     assert not seen.seen
 
