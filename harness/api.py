@@ -78,7 +78,7 @@ def prepare(data: str | Path, out: str | Path | None = None, **settings: Any) ->
 
 
 def finetune(
-    base: Model | str,
+    base: Model | str | Path,
     data: str | Path,
     method: str = "lora",
     *,
@@ -94,14 +94,17 @@ def finetune(
     """
     from harness.data.settings import DataSettings
     from harness.models.hf import HfModel
-    from harness.stages.finetune import finetune_on
+    from harness.stages.finetune import finetune_on, split_lengths
     from harness.tasks.strict import build
     from harness.tuning import TuneSettings
 
+    if isinstance(base, Path):
+        base = str(base)
     if not isinstance(base, str | HfModel):
         raise InputError(f"The model {base.name!r} cannot be fine-tuned: only weights on disk can.")
-    prepared = build(DataSettings, {"path": str(data), **(data_settings or {})}, where="data")
-    tune = build(TuneSettings, {"method": method, **settings}, where="tune")
+    lengths, keys = split_lengths(settings)
+    prepared = build(DataSettings, {"path": str(data), **(data_settings or {}), **lengths}, where="data")
+    tune = build(TuneSettings, {"method": method, **keys}, where="tune")
     folder = Path(out) if out is not None else _workspace() / f"{Path(str(data)).stem}-{method}"
     return finetune_on(base, prepared, tune, folder, progress=progress).model
 
@@ -173,29 +176,31 @@ def compare(
 
     `held_out` is the test split of the last tuned model's own fine-tuning.
     """
-    from harness.stages.compare import CompareSettings
-    from harness.stages.evaluate import RunLabel
+    from harness.stages.compare import CompareSettings, check_primary
+    from harness.stages.evaluate import RunLabel, check_names
     from harness.stages.evaluate import evaluate as evaluate_stage
-    from harness.stages.heldout import task_for
+    from harness.stages.heldout import measure_names, task_for
     from harness.stages.runfiles import read_run
     from harness.stages.stored import result_of_runs
 
     if not tuned:
         raise InputError("compare needs a base and at least one tuned checkpoint.")
     settings = CompareSettings(primary, alpha, tolerance)
-    sides = [base, *tuned]
-    models = [side for side in sides if not isinstance(side, str | Path | RunResult)]
+    sides = [read_run(Path(side)) if isinstance(side, str | Path) else side for side in (base, *tuned)]
+    models = [side for side in sides if not isinstance(side, RunResult)]
+    if not models:
+        return Compared(result_of_runs([side for side in sides if isinstance(side, RunResult)], settings))
     names = [task] if isinstance(task, str) else list(task)
-    tasks = [task_for(each, models[-1]) for each in names] if models else []
+    tasks = [task_for(each, models[-1]) for each in names]
+    check_names(tasks)
+    check_primary(primary, {each.name: measure_names(each.metrics) for each in tasks})
     runs = []
     with _store(workspace, store=True) as opened:
         for index, side in enumerate(sides):
+            label = RunLabel("base" if index == 0 else side.name)
             if isinstance(side, RunResult):
                 runs.append(side)
-            elif isinstance(side, str | Path):
-                runs.append(read_run(Path(side)))
             else:
-                label = RunLabel("base" if index == 0 else side.name)
                 runs.append(evaluate_stage(side, tasks, opened, label, progress))
     return Compared(result_of_runs(runs, settings))
 

@@ -47,25 +47,26 @@ def verb(
     from harness.cli.options import key_values
     from harness.cli.run_table import estimate_table
     from harness.exceptions import CheckpointBroken
-    from harness.models.hf import HfSettings
-    from harness.stages.evaluate import RunLabel, evaluate
-    from harness.stages.experiment import check_folder
-    from harness.stages.heldout import task_for
+    from harness.stages.evaluate import RunLabel, check_names, evaluate
+    from harness.stages.heldout import load_other, task_for
+    from harness.stages.layout import EVALUATIONS, check_folder
     from harness.stages.runfiles import run_to_json, write_run
+    from harness.stages.settings import EvaluateSettings
+    from harness.tasks import HELD_OUT
 
     check_output_file(json_file)
-    settings = HfSettings(dtype=dtype, device=device)
+    settings = EvaluateSettings(dtype=dtype, device=device).model_settings()
     place = workspace_of(workspace)
     changes: dict[str, Any] = key_values(setting)
     if limit is not None:
         changes["limit"] = limit
+    folder = out or place / EVALUATIONS / _folder_name(model)
+    check_folder(folder)
+    loaded = {name: load_other(name, changes) for name in task if name != HELD_OUT}
     with shown_progress() as progress:
         opened = open_model(model, settings, allow_pickle=allow_pickle, progress=progress)
-        tasks = [task_for(name, opened, changes) for name in task]
-        folder = out or place / "eval" / "".join(
-            c if c.isalnum() or c in "-._" else "-" for c in model
-        ).strip("-")
-        check_folder(folder)
+        tasks = [loaded.get(name) or task_for(name, opened, changes) for name in task]
+        check_names(tasks)
         with open_store(place, no_store=no_store) as store:
             run = evaluate(opened, tasks, store, RunLabel(folder.name), progress)
         write_run(run, folder)
@@ -75,5 +76,11 @@ def verb(
     write_json(run_to_json(run), json_file)
     if run.nonfinite:
         raise CheckpointBroken(
-            f"The model {model} returned numbers that are not finite on {run.nonfinite} samples."
+            f"The model {model} returned numbers that are not finite on {run.nonfinite} of {len(run.samples)} samples."
         )
+
+
+def _folder_name(model: str) -> str:
+    """A model's name as the name of a folder: letters, digits, `-`, `.` and `_`."""
+    plain = "".join(c if c.isalnum() or c in "-._" else "-" for c in model)
+    return plain.strip("-.") or "model"

@@ -31,13 +31,14 @@ def verb(
     """Prepare the data and fine-tune on its training part."""
     from harness.cli.data_options import data_settings
     from harness.cli.options import key_values
-    from harness.stages.finetune import finetune_on
+    from harness.stages.finetune import finetune_on, split_lengths
     from harness.tasks.strict import build
     from harness.tuning import TuneSettings
 
     check_output_file(json_file)
-    data = data_settings({"path": data_file, "template": template}, {}, column)
-    settings = build(TuneSettings, {"method": method, "epochs": epochs, **key_values(setting)}, where="tune")
+    lengths, keys = split_lengths(key_values(setting))
+    data = data_settings({"path": data_file, "template": template, **lengths}, {}, column)
+    settings = build(TuneSettings, {"method": method, "epochs": epochs, **keys}, where="tune")
     with shown_progress() as progress:
         tuned = finetune_on(model, data, settings, out, progress=progress, allow_pickle=allow_pickle)
     training = tuned.training

@@ -23,7 +23,7 @@ VERBS = {
 """Each verb's code is the function `verb` in `harness/cli/<verb>_verb.py`, loaded when it is called."""
 
 EXIT_INPUT, EXIT_HALFWAY, EXIT_INTERRUPTED = 2, 3, 130
-_FULL_OR_LOCKED = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT}
+_FULL_OR_LOCKED = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main() -> None:
@@ -34,7 +34,8 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code. Exceptions become one line on stderr."""
     try:
-        return _dispatch(list(arguments))
+        code = _dispatch(list(arguments))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _said(
             "Interrupted. Everything done so far is stored; the same command goes on.", EXIT_INTERRUPTED
@@ -43,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
         return _said(str(problem), problem.exit_code)
     except BrokenPipeError:
         # the reader went away (`harness list | head`): no complaint, and none from Python at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
     except OSError as problem:
         if problem.errno not in _FULL_OR_LOCKED:
@@ -54,6 +55,13 @@ def run(arguments: Sequence[str]) -> int:
             "once it can be written, the same command goes on.",
             EXIT_HALFWAY,
         )
+    return code
+
+
+def _discard_output() -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -79,17 +87,26 @@ def _call(name: str, verb: Callable[..., None], arguments: list[str]) -> int:
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name=name, help=VERBS[name], context_settings={"help_option_names": ["-h", "--help"]})(verb)
+    command = get_command(app)
     try:
-        code = get_command(app).main(arguments, prog_name=f"harness {name}", standalone_mode=False)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
+        # Not command.main(): that turns Ctrl-C and a closed pipe into exit codes without a word.
+        with command.make_context(f"harness {name}", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
     except Exception as problem:
         # typer's usage errors, whose classes are not public: one sentence, as for any bad input
         sentence = getattr(problem, "format_message", None)
         if sentence is None:
             raise
-        return _said(f"{sentence()} See: harness {name} --help", EXIT_INPUT)
-    return code if isinstance(code, int) else 0
+        return _said(f"{_usage(sentence())} See: harness {name} --help", EXIT_INPUT)
+    return 0
+
+
+def _usage(sentence: str) -> str:
+    """Typer's sentence with a full stop; the parser's reason in the words of the other sentences."""
+    said = sentence.replace("Input should be", "it must be").partition(", unable to parse")[0].strip()
+    return said if said.endswith((".", "?", "!")) else f"{said}."
 
 
 def help_text() -> str:

@@ -35,7 +35,8 @@ def verb(
     from harness.cli.data_options import data_settings, describe_card
     from harness.data.prepare import prepare
     from harness.data.prepared import write_prepared
-    from harness.stages.experiment import check_folder
+    from harness.stages.experiment import check_data
+    from harness.stages.layout import check_folder
 
     check_output_file(json_file)
     settings = data_settings(
@@ -50,6 +51,7 @@ def verb(
         column,
     )
     check_folder(out)
+    check_data(settings)
     with shown_progress() as progress:
         counter = None
         if model is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from harness.cli.terminal import (
 )
 from harness.exceptions import CheckpointBroken, InputError
 from harness.records import ExperimentResult, Verdict
+
+if TYPE_CHECKING:
+    from harness.stages.settings import ExperimentSettings
 
 
 def verb(
@@ -49,21 +52,23 @@ def verb(
 
 
 def run_and_report(
-    settings: object, workspace: Path, json_file: Path | None, *, no_store: bool
+    settings: ExperimentSettings, workspace: Path, json_file: Path | None, *, no_store: bool
 ) -> ExperimentResult:
     """Run an experiment, write its report, print the verdict and where the report lies."""
+    from harness.cli.data_options import describe_card
     from harness.report import write_report
-    from harness.stages.experiment import Workplace, check_folder, run_experiment
+    from harness.stages.experiment import Workplace, run_experiment
+    from harness.stages.layout import check_folder
     from harness.stages.resultfile import experiment_to_json
-    from harness.stages.settings import ExperimentSettings
 
-    assert isinstance(settings, ExperimentSettings)
     folder = workspace / settings.name
     check_folder(folder)
     with open_store(workspace, no_store=no_store) as store, shown_progress() as progress:
         result = run_experiment(settings, Workplace(folder, store, progress))
         page = write_report(result, folder / "report.html")
     write_json(experiment_to_json(result), json_file)
+    for line in describe_card(result.data) if result.data else ():
+        typer.echo(line)
     if result.headline is not None:
         typer.echo(result.headline.sentence)
     typer.echo(f"Report: {page}")

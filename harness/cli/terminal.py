@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -13,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.exceptions import FileProblem
 from harness.progress import Progress
+from harness.stages.layout import check_file, write_output
+from harness.stages.runfiles import json_bytes
 from harness.store import NoStore, Storage, Store
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")]
@@ -60,11 +60,11 @@ def _bars() -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<28}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
         known: dict[str, Any] = {}
@@ -96,19 +96,10 @@ def write_json(value: Any, path: Path | None) -> None:
     """Write the result of a verb where `--json` asks for it."""
     if path is None:
         return
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    except OSError as problem:
-        raise FileProblem(path, f"the JSON cannot be written ({problem.strerror}).") from problem
+    write_output(path, json_bytes(value))
 
 
 def check_output_file(path: Path | None) -> None:
     """Refuse an output file that cannot be one, before any work."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise FileProblem(path, "this is a folder; the output needs a file name.")
-    if path.parent.exists() and not path.parent.is_dir():
-        raise FileProblem(path.parent, "this is a file; the output needs a folder.")
+    if path is not None:
+        check_file(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.exceptions import BadValue, InputError, UnknownName
@@ -114,10 +114,20 @@ def choose_primary(base: RunResult, tuned: RunResult, wanted: str | None) -> tup
     if wanted is None:
         preferred = (pair for name in PRIMARY_ORDER for pair in both if pair[1] == name)
         return next(preferred, both[0] if both else None)
-    for task, name in both:
+    return _find_primary(wanted, both)
+
+
+def check_primary(wanted: str | None, measures: Mapping[str, Iterable[str]]) -> None:
+    """Refuse a primary measure that no task will score (task name -> measure names), before any model runs."""
+    if wanted is not None:
+        _find_primary(wanted, [(task, name) for task, names in measures.items() for name in names])
+
+
+def _find_primary(wanted: str, there: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    for task, name in there:
         if wanted in {name, f"{task}/{name}"}:
             return task, name
-    raise UnknownName("primary measure", wanted, [name for _, name in both])
+    raise UnknownName("primary measure", wanted, [name for _, name in there])
 
 
 def _join(base: RunResult, tuned: RunResult, tasks: Sequence[str]) -> _Joined:
@@ -149,20 +159,22 @@ def _warnings(base: RunResult, tuned: RunResult, joined: _Joined) -> tuple[str, 
     said = []
     for reason, ids in joined.unpaired.items():
         more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-        said.append(f"{len(ids)} samples are {reason} ({', '.join(ids[:_NAMED])}{more}). They are left out.")
+        what = "1 sample is" if len(ids) == 1 else f"{len(ids)} samples are"
+        left = "It is" if len(ids) == 1 else "They are"
+        said.append(f"{what} {reason} ({', '.join(ids[:_NAMED])}{more}). {left} left out.")
     for run in (base, tuned):
         failed = [sample for sample in run.samples if sample.failure is not None]
         if failed:
             said.append(
-                f"{len(failed)} of {len(run.samples)} samples have no answer from {run.name} "
-                f"({failed[0].failure}). They are left out, not counted as wrong."
+                f"No answer from {run.name} to {len(failed)} of {len(run.samples)} samples "
+                f"({failed[0].failure}). Such samples are left out, not counted as wrong."
             )
-    for name in ("dtype",):
-        ours, theirs = base.settings.get(name), tuned.settings.get(name)
-        if ours != theirs:
-            said.append(
-                f"{base.name} ran in {ours}, {tuned.name} in {theirs}. Part of the change may come from that."
-            )
+    ours, theirs = base.settings.get("dtype"), tuned.settings.get("dtype")
+    if ours != theirs:
+        said.append(
+            f"{base.name} ran in {ours or 'an unknown number format'}, {tuned.name} in "
+            f"{theirs or 'an unknown one'}. Part of the change may come from that."
+        )
     if base.fingerprint == tuned.fingerprint:
         said.append("Both runs are of the same weights: the tuned checkpoint is the base.")
     return tuple(said)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.categorizers.runner import categorize
+from harness.exceptions import InputError
 from harness.metrics.aggregate import estimate
 from harness.metrics.runner import score_samples
 from harness.models.base import Model
@@ -47,6 +49,7 @@ def evaluate(
     level: float = LEVEL,
 ) -> RunResult:
     """Run every task on one checkpoint. With everything stored no weights are loaded."""
+    check_names(tasks)
     started = time.perf_counter()
     results = {task.name: _run_task(model, task, store, progress, level) for task in tasks}
     samples = tuple(sample for result in results.values() for sample in result.samples)
@@ -66,6 +69,15 @@ def evaluate(
         nonfinite=sum(sample.finish is Finish.NONFINITE for sample in samples),
         timing=timing,
     )
+
+
+def check_names(tasks: Sequence[Task]) -> None:
+    """Refuse two tasks of one name: the second one's numbers would replace the first one's."""
+    for name, times in Counter(task.name for task in tasks).items():
+        if times > 1:
+            raise InputError(
+                f"{times} tasks have the name {name!r}; give them names of their own with `name:`."
+            )
 
 
 def _run_task(model: Model, task: Task, store: Storage, progress: Progress, level: float) -> _TaskResult:

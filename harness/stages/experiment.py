@@ -9,32 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.checkpoints.open import open_model
+from harness.data.columns import choose_columns
 from harness.data.loading import load_rows
 from harness.data.prepare import prepare
 from harness.data.prepared import Prepared, read_prepared, write_prepared
 from harness.data.settings import DataSettings
 from harness.data.templates import get_template
-from harness.exceptions import FileProblem, InputError
+from harness.exceptions import InputError
+from harness.metrics import create_metrics
 from harness.models.base import Model
 from harness.models.digest import digest
 from harness.models.hf import HfModel
 from harness.progress import Progress, silent
 from harness.records import Comparison, ExperimentResult, RunResult, Training
-from harness.stages.compare import compare
+from harness.stages.compare import check_primary, compare
 from harness.stages.environment import environment
-from harness.stages.evaluate import RunLabel, evaluate
+from harness.stages.evaluate import RunLabel, check_names, evaluate
+from harness.stages.heldout import experiment_keys, held_out, held_out_file, measure_names, remember
+from harness.stages.layout import CHECKPOINTS, DATA, EVALUATIONS, check_folder
 from harness.stages.resultfile import write_experiment
 from harness.stages.runfiles import write_run
-from harness.stages.settings import ExperimentSettings
+from harness.stages.settings import ExperimentSettings, Spec, check_lengths, is_held_out
 from harness.store.base import Storage
-from harness.tasks import HELD_OUT, Task, TaskFile, load_task, make_task
+from harness.tasks import HELD_OUT, Task, load_task
 from harness.tuning import TuneSettings, finetune
 
-DATA = "data"
-CHECKPOINTS = "checkpoints"
-EVALUATIONS = "eval"
 _KEY = "prepared.json"
 
 
@@ -50,18 +52,15 @@ class Workplace:
 def run_experiment(settings: ExperimentSettings, place: Workplace) -> ExperimentResult:
     """Do all of an experiment and write it into `place.folder`; the report is drawn by the caller."""
     check_folder(place.folder)
-    how = settings.evaluate
-    base = open_model(
-        settings.model, how.model_settings(), allow_pickle=how.allow_pickle, progress=place.progress
-    )
-    prepared = training = None
+    others = _other_tasks(settings)
+    if settings.data is not None:
+        check_data(settings.data)
+    base = _open(settings, place.progress)
     tuner = base if isinstance(base, HfModel) else None
-    if settings.tune is not None and tuner is None:
-        raise InputError(f"The model {base.name!r} cannot be fine-tuned: only weights on disk can.")
-    other_tasks = [load_task(spec) for spec in settings.tasks if spec != HELD_OUT]
+    prepared = training = None
     if settings.data is not None:
         prepared = prepare_once(settings.data, tuner, place.folder / DATA, place.progress)
-    tasks = _tasks(settings, prepared, other_tasks)
+    tasks = _tasks(settings, prepared, others, place.folder / DATA)
     if settings.tune is not None and prepared is not None and tuner is not None and settings.data is not None:
         training = tune(tuner, prepared, settings.data, settings.tune, place)
     runs = [_evaluate(base, tasks, RunLabel("base"), place)]
@@ -77,9 +76,7 @@ def run_experiment(settings: ExperimentSettings, place: Workplace) -> Experiment
         comparisons=comparisons,
         chosen=chosen,
         chosen_reason=reason,
-        environment=environment(
-            _seeds(settings), base.resolved[1] if isinstance(base, HfModel) else "remote"
-        ),
+        environment=environment(_seeds(settings), tuner.resolved[1] if tuner else "remote"),
         data=prepared.card if prepared else None,
         training=training,
         digests=_digests(base, comparisons, prepared),
@@ -88,17 +85,28 @@ def run_experiment(settings: ExperimentSettings, place: Workplace) -> Experiment
     return result
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse an output folder that is a file or cannot be written, before any work."""
-    if folder.exists() and not folder.is_dir():
-        raise FileProblem(folder, "this is a file; the output needs a folder.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as problem:
-        raise FileProblem(folder, f"this folder cannot be written ({problem.strerror}).") from problem
+def check_data(data: DataSettings) -> None:
+    """Read the data files once, before a model is fetched or loaded; raises for what cannot be used."""
+    for path in (data.path, data.test_path):
+        if path is not None:
+            choose_columns(load_rows(path), data.columns)
+
+
+def _open(settings: ExperimentSettings, progress: Progress) -> Model:
+    how = settings.evaluate
+    model = open_model(settings.model, how.model_settings(), allow_pickle=how.allow_pickle, progress=progress)
+    if settings.tune is not None:
+        trainable(model)
+    return model
+
+
+def trainable(model: Model) -> HfModel:
+    """The model, if it can be fine-tuned: weights on disk that are no adapter."""
+    if not isinstance(model, HfModel):
+        raise InputError(f"The model {model.name!r} cannot be fine-tuned: only weights on disk can.")
+    if model.adapter is not None:
+        raise InputError(f"The model {model.name!r} is an adapter; fine-tune its base instead.")
+    return model
 
 
 def prepare_once(
@@ -121,8 +129,7 @@ def tune(
     base: HfModel, prepared: Prepared, data: DataSettings, settings: TuneSettings, place: Workplace
 ) -> Training:
     """Fine-tune on the prepared training rows; the length limit is that of the data settings."""
-    if base.adapter is not None:
-        raise InputError(f"The model {base.name!r} is an adapter; fine-tune its base, or merge it first.")
+    check_lengths(data, settings)
     limits = {"max_length": data.max_length, "truncation_side": data.truncation_side}
     return finetune(
         base.folder,
@@ -153,24 +160,40 @@ def _evaluate(model: Model, tasks: Sequence[Task], label: RunLabel, place: Workp
     return run
 
 
-def _tasks(settings: ExperimentSettings, prepared: Prepared | None, others: Sequence[Task]) -> list[Task]:
+def _other_tasks(settings: ExperimentSettings) -> list[Task]:
+    """Load all tasks but held_out, and refuse a primary measure that none of them or held_out scores."""
+    others = [load_task(spec) for spec in settings.tasks if not is_held_out(spec)]
+    check_names(others)
+    measures = {task.name: measure_names(task.metrics) for task in others}
+    for spec in settings.tasks:
+        if is_held_out(spec):
+            measures[HELD_OUT] = measure_names(
+                create_metrics(held_out_file(_own_keys(settings, spec)).metrics)
+            )
+    check_primary(settings.compare.primary, measures)
+    return others
+
+
+def _own_keys(settings: ExperimentSettings, spec: Spec) -> dict[str, Any]:
+    """Keys of held_out: the experiment's, changed by those that stand beside its name."""
+    changes = {} if isinstance(spec, str) else {key: spec[key] for key in spec if key != "task"}
+    return experiment_keys(settings) | changes
+
+
+def _tasks(
+    settings: ExperimentSettings, prepared: Prepared | None, others: Sequence[Task], folder: Path
+) -> list[Task]:
+    """All tasks in the order of the experiment file; the keys of held_out are left beside its data in `folder`."""
     waiting = list(others)
-    return [held_out(settings, prepared) if spec == HELD_OUT else waiting.pop(0) for spec in settings.tasks]
-
-
-def held_out(settings: ExperimentSettings, prepared: Prepared | None) -> Task:
-    """The test split of the experiment as a task."""
-    if prepared is None or settings.data is None:
-        raise InputError(f"The task {HELD_OUT!r} needs `data:` in the experiment.")
-    how = TaskFile(
-        name=HELD_OUT,
-        data="",
-        template=settings.data.template,
-        metrics=settings.metrics,
-        categorizers=settings.categorizers,
-        decoding=settings.evaluate.decoding(),
-    )
-    return make_task(HELD_OUT, prepared.test, how)
+    tasks = []
+    for spec in settings.tasks:
+        if is_held_out(spec) and prepared is not None:
+            keys = _own_keys(settings, spec)
+            remember(keys, folder)
+            tasks.append(held_out(prepared, keys))
+        else:
+            tasks.append(waiting.pop(0))
+    return tasks
 
 
 def choose(runs: Sequence[RunResult], training: Training | None) -> tuple[int | None, str]:

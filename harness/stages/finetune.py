@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.checkpoints.open import open_model
 from harness.data.prepared import Prepared
 from harness.data.settings import DataSettings
-from harness.exceptions import InputError
 from harness.models.hf import HfModel
 from harness.progress import Progress, silent
 from harness.records import Training
-from harness.stages.experiment import DATA, Workplace, check_folder, checkpoint_model, prepare_once, tune
+from harness.stages.experiment import Workplace, check_data, checkpoint_model, prepare_once, trainable, tune
+from harness.stages.layout import DATA, check_folder
+from harness.stages.settings import check_lengths
 from harness.store.base import NoStore
 from harness.tuning import TuneSettings
 
@@ -38,14 +41,20 @@ def finetune_on(
 ) -> Tuned:
     """Fine-tune into `out`; the same call again goes on, or returns what is finished."""
     check_folder(out)
-    base = (
-        model
-        if isinstance(model, HfModel)
-        else open_model(model, allow_pickle=allow_pickle, progress=progress)
+    check_data(data)
+    check_lengths(data, settings)
+    opened = (
+        open_model(model, allow_pickle=allow_pickle, progress=progress) if isinstance(model, str) else model
     )
-    if not isinstance(base, HfModel):
-        raise InputError(f"The model {base.name!r} cannot be fine-tuned: only weights on disk can.")
+    base = trainable(opened)
     prepared = prepare_once(data, base, out / DATA, progress)
     training = tune(base, prepared, data, settings, Workplace(out, NoStore(), progress))
     step, folder = training.checkpoints[-1]
     return Tuned(checkpoint_model(base, Path(folder), f"{base.name} step {step}"), prepared, training, data)
+
+
+def split_lengths(tune: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide tuning keys into (keys that belong to the data, the rest): the data settings own the length limit."""
+    lengths = ("max_length", "truncation_side")
+    own = {key: value for key, value in tune.items() if key in lengths}
+    return own, {key: value for key, value in tune.items() if key not in lengths}

@@ -8,17 +8,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness.data.files import write_whole
 from harness.exceptions import FileProblem
 from harness.records import ExperimentResult, Training
-from harness.stages.runfiles import RESULTS, read_run, run_to_json
+from harness.stages.layout import CHECKPOINTS, EVALUATIONS, write_output
+from harness.stages.runfiles import RESULTS, json_bytes, read_run, run_to_json
 
 
 def write_experiment(result: ExperimentResult, folder: Path) -> Path:
     """Write `results.json`; the runs themselves stand in `eval/`."""
     path = folder / RESULTS
-    text = json.dumps(experiment_to_json(result), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, text.encode("utf-8", "surrogatepass") + b"\n")
+    write_output(path, json_bytes(experiment_to_json(result)))
     return path
 
 
@@ -63,20 +62,21 @@ def _without_timing(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_experiment(folder: Path) -> bool:
     """Whether this folder is an experiment's, not one run's."""
-    return (folder / "eval").is_dir() and (folder / RESULTS).is_file()
+    return (folder / EVALUATIONS).is_dir() and (folder / RESULTS).is_file()
 
 
 def read_experiment(folder: Path) -> ExperimentResult:
-    """Read what `write_experiment` and `write_run` wrote."""
+    """Read what `write_experiment` and `write_run` wrote; equal to the result that was written there."""
     from pydantic import TypeAdapter, ValidationError
 
     path = folder / RESULTS
     try:
-        value = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
-        runs = tuple(read_run(folder / "eval" / run["name"]) for run in value["runs"])
+        value = json.loads(path.read_bytes())
+        runs = tuple(read_run(folder / EVALUATIONS / run["name"]) for run in value["runs"])
         training = value["training"]
         if training is not None:
-            training = {**training, "timing": value["timing"]["training"]}
+            saves = [(step, str(folder / CHECKPOINTS / name)) for step, name in training["checkpoints"]]
+            training = {**training, "checkpoints": saves, "timing": value["timing"]["training"]}
         return replace(
             TypeAdapter(ExperimentResult).validate_python(
                 {

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.data.files import ready_folder, write_whole
 from harness.data.samples_file import json_line
 from harness.exceptions import FileProblem
 from harness.records import Category, Estimate, Finish, Message, Prompt, RunResult, SampleResult, Score
+from harness.stages.layout import EVALUATIONS, write_output
 
 RESULTS = "results.json"
 SAMPLES = "samples.jsonl"
@@ -19,11 +19,15 @@ SAMPLES = "samples.jsonl"
 
 def write_run(run: RunResult, folder: Path) -> None:
     """Write a run; `results.json` comes last, so that a folder that has it is complete."""
-    ready_folder(folder)
-    write_whole(
-        folder / SAMPLES, b"".join(json_line(sample_to_json(sample)) + b"\n" for sample in run.samples)
-    )
-    write_whole(folder / RESULTS, json.dumps(run_to_json(run), indent=2, ensure_ascii=False).encode() + b"\n")
+    lines = [json_line(sample_to_json(sample)) + b"\n" for sample in run.samples]
+    write_output(folder / SAMPLES, b"".join(lines))
+    write_output(folder / RESULTS, json_bytes(run_to_json(run)))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Indented JSON for people and programs; a number that is not finite raises ValueError."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"
 
 
 def run_to_json(run: RunResult) -> dict[str, Any]:
@@ -62,6 +66,9 @@ def read_run(folder: Path) -> RunResult:
         raise FileProblem(folder, f"this is not a finished run: {RESULTS} is missing.") from problem
     except ValueError as problem:
         raise FileProblem(path, "this is not JSON; run the evaluation again.") from problem
+    if isinstance(value, dict) and "runs" in value:
+        names = ", ".join(str(folder / EVALUATIONS / str(run.get("name"))) for run in value["runs"])
+        raise FileProblem(folder, f"this is a whole experiment; name one of its runs: {names}.")
     try:
         estimates = {
             task: {name: _estimate(found) for name, found in row.items()}
@@ -78,10 +85,10 @@ def read_run(folder: Path) -> RunResult:
             nonfinite=value["nonfinite"],
             timing=value["timing"],
         )
-    except (KeyError, TypeError, AttributeError) as problem:
-        raise FileProblem(
-            path, f"this is not the result of one run ({problem} is missing or misplaced)."
-        ) from problem
+    except KeyError as problem:
+        raise FileProblem(path, f"this is not the result of one run ({problem} is missing).") from problem
+    except (TypeError, AttributeError) as problem:
+        raise FileProblem(path, "this is not the result of one run; run the evaluation again.") from problem
 
 
 def _read_samples(path: Path) -> tuple[SampleResult, ...]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.categorizers import create_categorizers
+from harness.checkpoints.aliases import alias_names
 from harness.data.settings import DataSettings
-from harness.exceptions import BadValue, InputError
+from harness.exceptions import BadValue, InputError, UnknownName
 from harness.metrics import create_metrics
 from harness.models.base import Decoding
 from harness.models.hf import HfSettings
@@ -17,6 +19,7 @@ from harness.tasks import DEFAULT_METRICS, HELD_OUT, build, read_yaml
 from harness.tuning import TuneSettings
 
 Spec = str | Mapping[str, Any]
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class EvaluateSettings:
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise UnknownName("dtype", self.dtype, DTYPES)
         self.decoding()
         self.model_settings()
 
@@ -72,30 +77,64 @@ class ExperimentSettings:
             raise BadValue("tasks", list(self.tasks), "at least one task")
         if self.tune is not None and self.data is None:
             raise InputError("The experiment has a `tune:` block but no `data:` block to train on.")
-        if HELD_OUT in self.tasks and self.data is None:
+        if self.tune is not None and self.data is not None:
+            check_lengths(self.data, self.tune)
+        own = [spec for spec in self.tasks if is_held_out(spec)]
+        if len(own) > 1:
+            raise BadValue("tasks", list(self.tasks), f"a list that names {HELD_OUT!r} once at most")
+        if own and self.data is None:
             raise InputError(
                 f"The task {HELD_OUT!r} is the test split of `data:`, and the experiment has no `data:`."
             )
 
 
+def is_held_out(spec: Spec) -> bool:
+    """Whether an entry of `tasks:` is the experiment's own test split, plain or with keys changed."""
+    return (spec if isinstance(spec, str) else spec.get("task")) == HELD_OUT
+
+
+def check_lengths(data: DataSettings, tune: TuneSettings) -> None:
+    """Refuse a length limit for training that is not the data's: the data card shows what that one cuts."""
+    standard = TuneSettings()
+    for key in ("max_length", "truncation_side"):
+        wanted, used = getattr(tune, key), getattr(data, key)
+        if wanted not in {used, getattr(standard, key)}:
+            raise BadValue(f"tune.{key}", wanted, f"left out; data.{key} decides, and that is {used!r}")
+
+
 def load_experiment(path: Path) -> ExperimentSettings:
-    """Read and check an experiment file; a relative data path is taken from the file's folder if it is there."""
+    """Read and check an experiment file.
+
+    Relative paths (data, model, tasks, plugins) are taken from the file's folder if they are there.
+    """
     content = read_yaml(path)
     settings = build(ExperimentSettings, content)
     for plugin in settings.plugins:
         load_plugin(path.parent / plugin)
     create_metrics(settings.metrics)
-    if settings.data is not None:
-        settings = replace(settings, data=_near(settings.data, path.parent))
-    return settings
+    create_categorizers(settings.categorizers)
+    folder = path.parent
+    data = settings.data
+    if data is not None:
+        test = None if data.test_path is None else _near(data.test_path, folder)
+        data = replace(data, path=_near(data.path, folder), test_path=test)
+    tasks = tuple(_near_task(spec, folder) for spec in settings.tasks)
+    model = settings.model
+    if isinstance(model, str) and model not in alias_names():
+        model = _near(model, folder)
+    return replace(settings, data=data, tasks=tasks, model=model)
 
 
-def _near(data: DataSettings, folder: Path) -> DataSettings:
-    def found(name: str) -> str:
-        return str(folder / name) if (folder / name).is_file() else name
+def _near(name: str, folder: Path) -> str:
+    return str(folder / name) if (folder / name).exists() else name
 
-    test = None if data.test_path is None else found(data.test_path)
-    return replace(data, path=found(data.path), test_path=test)
+
+def _near_task(spec: Spec, folder: Path) -> Spec:
+    name = spec if isinstance(spec, str) else str(spec.get("task", ""))
+    if not Path(name).suffix or is_held_out(spec):
+        return spec
+    near = _near(name, folder)
+    return near if isinstance(spec, str) else {**spec, "task": near}
 
 
 def load_plugin(path: Path) -> None:

@@ -20,9 +20,19 @@ def stored_result(folders: Sequence[Path], primary: str | None = None) -> Experi
         result = read_experiment(folders[0])
         if primary is None:
             return result
-        comparisons = tuple(compare(result.runs[0], run, CompareSettings(primary)) for run in result.runs[1:])
+        settings = _as_before(result, primary)
+        comparisons = tuple(compare(result.runs[0], run, settings) for run in result.runs[1:])
         return replace(result, comparisons=comparisons)
     return result_of_runs([read_run(folder) for folder in folders], CompareSettings(primary))
+
+
+def _as_before(result: ExperimentResult, primary: str) -> CompareSettings:
+    """Return another primary measure with the level, tolerance and seed that the experiment was compared with."""
+    settings = CompareSettings(primary, seed=result.environment.seeds.get("bootstrap", 0))
+    known = [metric for comparison in result.comparisons for metric in comparison.metrics]
+    if not known:
+        return settings
+    return replace(settings, alpha=round(1 - known[0].level, 12), tolerance=known[0].tolerance)
 
 
 def result_of_runs(
