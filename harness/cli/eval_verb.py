@@ -63,10 +63,10 @@ def verb(
     folder = out or place / EVALUATIONS / _folder_name(model)
     check_folder(folder)
     loaded = {name: load_other(name, changes) for name in task if name != HELD_OUT}
+    check_names([loaded[name] for name in task if name in loaded])
     with shown_progress() as progress:
         opened = open_model(model, settings, allow_pickle=allow_pickle, progress=progress)
         tasks = [loaded.get(name) or task_for(name, opened, changes) for name in task]
-        check_names(tasks)
         with open_store(place, no_store=no_store) as store:
             run = evaluate(opened, tasks, store, RunLabel(folder.name), progress)
         write_run(run, folder)

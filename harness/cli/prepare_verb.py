@@ -35,8 +35,8 @@ def verb(
     from harness.cli.data_options import data_settings, describe_card
     from harness.data.prepare import prepare
     from harness.data.prepared import write_prepared
-    from harness.stages.experiment import check_data
     from harness.stages.layout import check_folder
+    from harness.stages.preparation import check_data
 
     check_output_file(json_file)
     settings = data_settings(
@@ -56,10 +56,9 @@ def verb(
         counter = None
         if model is not None:
             from harness.checkpoints.open import open_model
-            from harness.models.hf import HfModel
+            from harness.stages.preparation import token_counter
 
-            opened = open_model(model, progress=progress)
-            counter = opened.count_tokens if isinstance(opened, HfModel) else None
+            counter = token_counter(open_model(model, progress=progress))
         prepared = prepare(settings, counter, progress)
         write_prepared(prepared, out)
     for line in describe_card(prepared.card):

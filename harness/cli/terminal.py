@@ -26,6 +26,8 @@ PickleOption = Annotated[bool, typer.Option("--allow-pickle", help="Also read pi
 
 _PLAIN_SECONDS = 10.0
 """Without a terminal, a line at most this often for each stage."""
+_FIRST_SECONDS = 1.0
+"""The first line of a stage comes after this: input that is refused at once says so in one line."""
 
 
 def workspace_of(given: Path | None) -> Path:
@@ -78,15 +80,15 @@ def _bars() -> Iterator[Progress]:
 
 
 class _PlainProgress:
-    """One line when a stage starts, one when it ends, and one every few seconds between."""
+    """A line a second into a stage, one every few seconds after that, and one when it ends."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
-        started = stage not in self._last
-        if started or done >= total > 0 or now - self._last[stage] >= _PLAIN_SECONDS:
+        last = self._last.setdefault(stage, now - _PLAIN_SECONDS + _FIRST_SECONDS)
+        if done >= total > 0 or now - last >= _PLAIN_SECONDS:
             self._last[stage] = now
             share = f" {done} of {total}" if total else ""
             sys.stderr.write(f"{stage}:{share}{', ' + note if note else ''}\n")

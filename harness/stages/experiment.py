@@ -7,15 +7,13 @@ command after a kill goes on where it stopped.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.checkpoints.aliases import alias_names
 from harness.checkpoints.open import open_model
-from harness.data.columns import choose_columns
-from harness.data.loading import load_rows
-from harness.data.prepare import prepare
-from harness.data.prepared import Prepared, read_prepared, write_prepared
+from harness.data.prepared import Prepared
 from harness.data.settings import DataSettings
 from harness.data.templates import get_template
 from harness.exceptions import InputError
@@ -30,14 +28,13 @@ from harness.stages.environment import environment
 from harness.stages.evaluate import RunLabel, check_names, evaluate
 from harness.stages.heldout import experiment_keys, held_out, held_out_file, measure_names, remember
 from harness.stages.layout import CHECKPOINTS, DATA, EVALUATIONS, check_folder
+from harness.stages.preparation import check_data, measure_once, prepare_once
 from harness.stages.resultfile import write_experiment
 from harness.stages.runfiles import write_run
 from harness.stages.settings import ExperimentSettings, Spec, check_lengths, is_held_out
 from harness.store.base import Storage
 from harness.tasks import HELD_OUT, Task, load_task
 from harness.tuning import TuneSettings, finetune
-
-_KEY = "prepared.json"
 
 
 @dataclass(frozen=True)
@@ -53,13 +50,17 @@ def run_experiment(settings: ExperimentSettings, place: Workplace) -> Experiment
     """Do all of an experiment and write it into `place.folder`; the report is drawn by the caller."""
     check_folder(place.folder)
     others = _other_tasks(settings)
-    if settings.data is not None:
-        check_data(settings.data)
-    base = _open(settings, place.progress)
-    tuner = base if isinstance(base, HfModel) else None
     prepared = training = None
     if settings.data is not None:
-        prepared = prepare_once(settings.data, tuner, place.folder / DATA, place.progress)
+        check_data(settings.data)
+    opened = None if settings.model in alias_names() else _open(settings, place.progress)
+    if settings.data is not None:
+        prepared = prepare_once(settings.data, place.folder / DATA, place.progress)
+    # An alias may have to be fetched, which is only worth while with data that can be used.
+    base = opened or _open(settings, place.progress)
+    tuner = base if isinstance(base, HfModel) else None
+    if settings.data is not None and tuner is not None:
+        prepared = measure_once(settings.data, tuner, place.folder / DATA, place.progress)
     tasks = _tasks(settings, prepared, others, place.folder / DATA)
     if settings.tune is not None and prepared is not None and tuner is not None and settings.data is not None:
         training = tune(tuner, prepared, settings.data, settings.tune, place)
@@ -85,13 +86,6 @@ def run_experiment(settings: ExperimentSettings, place: Workplace) -> Experiment
     return result
 
 
-def check_data(data: DataSettings) -> None:
-    """Read the data files once, before a model is fetched or loaded; raises for what cannot be used."""
-    for path in (data.path, data.test_path):
-        if path is not None:
-            choose_columns(load_rows(path), data.columns)
-
-
 def _open(settings: ExperimentSettings, progress: Progress) -> Model:
     how = settings.evaluate
     model = open_model(settings.model, how.model_settings(), allow_pickle=how.allow_pickle, progress=progress)
@@ -107,22 +101,6 @@ def trainable(model: Model) -> HfModel:
     if model.adapter is not None:
         raise InputError(f"The model {model.name!r} is an adapter; fine-tune its base instead.")
     return model
-
-
-def prepare_once(
-    data: DataSettings, model: HfModel | None, folder: Path, progress: Progress = silent
-) -> Prepared:
-    """Prepare the data, or read what an earlier run prepared from the same file with the same settings."""
-    sources = [load_rows(path).digest for path in (data.path, data.test_path) if path is not None]
-    key = digest({"settings": asdict(data), "files": sources, "tokens": model.fingerprint if model else None})
-    marker = folder / _KEY
-    if marker.is_file() and marker.read_text(encoding="utf-8") == key:
-        return read_prepared(folder)
-    marker.unlink(missing_ok=True)
-    prepared = prepare(data, model.count_tokens if model else None, progress)
-    write_prepared(prepared, folder)
-    marker.write_text(key, encoding="utf-8")
-    return prepared
 
 
 def tune(

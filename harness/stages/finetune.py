@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.checkpoints.aliases import alias_names
 from harness.checkpoints.open import open_model
 from harness.data.prepared import Prepared
 from harness.data.settings import DataSettings
 from harness.models.hf import HfModel
 from harness.progress import Progress, silent
 from harness.records import Training
-from harness.stages.experiment import Workplace, check_data, checkpoint_model, prepare_once, trainable, tune
+from harness.stages.experiment import Workplace, checkpoint_model, trainable, tune
 from harness.stages.layout import DATA, check_folder
+from harness.stages.preparation import check_data, measure_once, prepare_once
 from harness.stages.settings import check_lengths
 from harness.store.base import NoStore
 from harness.tuning import TuneSettings
@@ -41,16 +43,24 @@ def finetune_on(
 ) -> Tuned:
     """Fine-tune into `out`; the same call again goes on, or returns what is finished."""
     check_folder(out)
-    check_data(data)
     check_lengths(data, settings)
-    opened = (
-        open_model(model, allow_pickle=allow_pickle, progress=progress) if isinstance(model, str) else model
-    )
-    base = trainable(opened)
-    prepared = prepare_once(data, base, out / DATA, progress)
+    check_data(data)
+    opened = None if model in alias_names() else _open(model, progress, allow_pickle=allow_pickle)
+    prepare_once(data, out / DATA, progress)
+    base = opened or _open(model, progress, allow_pickle=allow_pickle)
+    prepared = measure_once(data, base, out / DATA, progress)
     training = tune(base, prepared, data, settings, Workplace(out, NoStore(), progress))
     step, folder = training.checkpoints[-1]
     return Tuned(checkpoint_model(base, Path(folder), f"{base.name} step {step}"), prepared, training, data)
+
+
+def _open(model: str | HfModel, progress: Progress, *, allow_pickle: bool) -> HfModel:
+    given = (
+        model
+        if isinstance(model, HfModel)
+        else open_model(model, allow_pickle=allow_pickle, progress=progress)
+    )
+    return trainable(given)
 
 
 def split_lengths(tune: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
