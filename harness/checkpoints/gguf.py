@@ -8,11 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.exceptions import FileProblem, InputError
+from harness.exceptions import FileProblem
+from harness.models.reason import first_line
 
 FORMAT = "bfloat16 safetensors, version 1"
 """Changes when conversion gives other files, so that cached folders are made anew."""
 _MAGIC = b"GGUF"
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    MemoryError,
+    ArithmeticError,
+)
+"""What gguf, numpy and transformers raise on a damaged file, on wrong types and absurd sizes in it too."""
 
 
 def check_gguf(path: Path) -> None:
@@ -54,10 +66,8 @@ def convert_gguf(path: Path, folder: Path) -> Path:
                 path.parent, gguf_file=path.name, dtype=torch.float32
             )
             tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        except (OSError, ValueError, KeyError, RuntimeError) as problem:
-            raise InputError(
-                f"{path}: this GGUF file cannot be read ({str(problem).splitlines()[0]})"
-            ) from problem
+        except _UNREADABLE as problem:
+            raise FileProblem(path, f"this GGUF file cannot be read ({first_line(problem)}).") from problem
         settings: dict[str, Any] = loaded.config.to_dict()
         for key in ("quantization_config", "_name_or_path", "gguf_file"):
             settings.pop(key, None)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import harness.benchmarks  # noqa: F401 - adds the kind lm_eval
 from harness.checkpoints.resolve import resolve
+from harness.exceptions import BadValue
 from harness.models import MODELS
 from harness.models.base import Model
 from harness.models.hf import HfModel, HfSettings
@@ -43,6 +46,18 @@ def open_model(
     name = str(spec)
     kind, colon, rest = name.partition(":")
     if colon and rest and kind in MODELS.names() and not Path(name).exists():
-        return MODELS.factory(kind)(rest)
+        return _from_text(kind, name)
+    settings = settings or HfSettings()
+    allow_pickle = allow_pickle or settings.allow_pickle
     found = resolve(name, allow_pickle=allow_pickle, progress=progress)
-    return HfModel(name, found.folder, found.adapter, settings or HfSettings(), shared_pool())
+    settings = replace(settings, allow_pickle=allow_pickle)
+    return HfModel(name, found.folder, found.adapter, settings, shared_pool())
+
+
+def _from_text(kind: str, spec: str) -> Model:
+    """A model whose kind reads `KIND:REST` itself, in a class method `from_spec`."""
+    read = getattr(MODELS.factory(kind), "from_spec", None)
+    if read is None:
+        raise BadValue("model", spec, f"given with its settings, as {{{kind}: {{setting: value}}}}")
+    model: Model = read(spec)
+    return model

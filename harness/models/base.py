@@ -8,6 +8,7 @@ batches, and its numbers are equal byte for byte.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -29,10 +30,12 @@ class Decoding:
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise BadValue("max_new_tokens", self.max_new_tokens, "1 or more")
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise BadValue("temperature", self.temperature, "0 (greedy) or more")
         if not 0 < self.top_p <= 1:
             raise BadValue("top_p", self.top_p, "above 0 and at most 1")
+        if isinstance(self.stop, str) or "" in self.stop:
+            raise BadValue("stop", self.stop, "a list of texts, none of them empty")
 
 
 GeneratedBatch = tuple[Sequence[int], Sequence[Generation]]

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
+from harness.exceptions import BadValue
+
 _STEP = 64
 """Tokens of room added when a buffer is full."""
 
@@ -61,18 +63,34 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self.keys = self._buffers[0][:, :, :length]
         self.values = self._buffers[1][:, :, :length]
 
-    def keep(self, rows: torch.Tensor) -> None:
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep only the given rows (an index tensor), in that order."""
         if self._buffers is not None:
-            self._buffers = (self._buffers[0].index_select(0, rows), self._buffers[1].index_select(0, rows))
+            keys, values = self._buffers
+            self._buffers = (keys.index_select(0, indices), values.index_select(0, indices))
             self._show(self._length)
 
-    def spread(self, rows: int) -> None:
-        """Copy a cache of one row to `rows` rows."""
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Repeat each row `repeats` times."""
         if self._buffers is not None:
             keys, values = self._buffers
-            self._buffers = (keys.repeat(rows, 1, 1, 1), values.repeat(rows, 1, 1, 1))
+            self._buffers = (keys.repeat_interleave(repeats, dim=0), values.repeat_interleave(repeats, dim=0))
             self._show(self._length)
+
+    def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
+        """Put the rows into another order."""
+        self.batch_select_indices(beam_idx)
+
+    def crop(self, tokens_to_remove: int) -> None:
+        """Forget the last tokens; as in transformers the number is negative."""
+        if tokens_to_remove > 0:
+            raise BadValue("tokens_to_remove", tokens_to_remove, "0 or less")
+        self._show(max(0, self._length + tokens_to_remove))
+
+    def reset(self) -> None:
+        """Forget all tokens."""
+        self._buffers, self._length = None, 0
+        super().reset()
 
 
 class GrowingCache(Cache):  # type: ignore[misc]
@@ -80,13 +98,3 @@ class GrowingCache(Cache):  # type: ignore[misc]
 
     def __init__(self, layers: int, capacity: int) -> None:
         super().__init__(layers=[GrowingLayer(capacity) for _ in range(layers)])
-
-    def keep(self, rows: torch.Tensor) -> None:
-        """Drop all rows but these."""
-        for layer in self.layers:
-            layer.keep(rows)
-
-    def spread(self, rows: int) -> None:
-        """Turn a cache of one row into one of `rows` equal rows."""
-        for layer in self.layers:
-            layer.spread(rows)

@@ -9,9 +9,15 @@ from pathlib import Path
 _BLOCK = 1 << 22
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder, by name."""
-    return sorted(folder.glob("*.safetensors"))
+def weight_files(folder: Path, *, pickled: bool = False) -> list[Path]:
+    """The safetensors files of a folder, by name; where there are none and `pickled`, the pickled weights."""
+    found = sorted(folder.glob("*.safetensors"))
+    return found if found or not pickled else pickled_weights(folder)
+
+
+def pickled_weights(folder: Path) -> list[Path]:
+    """Weights in pickled files, by name: `pytorch_model*.bin` and an adapter's `adapter_model.bin`."""
+    return sorted([*folder.glob("pytorch_model*.bin"), *folder.glob("adapter_model.bin")])
 
 
 def file_digest(path: Path) -> str:

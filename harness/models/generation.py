@@ -11,14 +11,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.models.architecture import Architecture
 from harness.models.base import Decoding
 from harness.models.batches import common_prefix
-from harness.models.cache import GrowingCache
+from harness.models.memory import halving
 from harness.records import Finish, Generation
+
+if TYPE_CHECKING:
+    from transformers.cache_utils import Cache
 
 _SHARED_MINIMUM = 8
 """A shared prefix shorter than this is not worth a forward pass of its own."""
@@ -42,26 +46,20 @@ class Generator:
     """Generates one batch at a time.
 
     model: a transformers decoder in eval mode; decode: token ids to text (special tokens dropped);
-    end_tokens: ids that end an answer; pad: any valid id; layers: number of cache layers.
+    end_tokens: ids that end an answer; pad: any valid id; architecture: how the model is called.
     """
 
     model: Any
     decode: Callable[[Sequence[int]], str]
     end_tokens: frozenset[int]
     pad: int
-    layers: int
+    architecture: Architecture
     device: str
 
     def run(self, rows: Sequence[Sequence[int]], decoding: Decoding) -> list[Generation]:
         """One generation for each row of prompt tokens, in order; halves the batch when memory runs out."""
-        try:
-            with torch.inference_mode():
-                return self._run(rows, decoding)
-        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as problem:
-            if len(rows) < 2 or not _out_of_memory(problem):
-                raise
-        half = len(rows) // 2
-        return [*self.run(rows[:half], decoding), *self.run(rows[half:], decoding)]
+        with torch.inference_mode():
+            return halving(lambda part: self._run(part, decoding), rows)
 
     def _run(self, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Generation]:
         rows = [_Row(index) for index in range(len(prompts))]
@@ -76,7 +74,7 @@ class Generator:
                 break
             if len(active) - len(writing) >= max(1, _DROP_SHARE * len(active)):
                 keep = torch.tensor(writing, device=self.device)
-                cache.keep(keep)
+                cache.batch_select_indices(keep)
                 mask, positions = mask[keep], positions[keep]
                 active = [active[slot] for slot in writing]
             last = [[row.tokens[-1] if row.finish is None else self.pad] for row in active]
@@ -87,17 +85,17 @@ class Generator:
 
     def _prefill(
         self, prompts: Sequence[Sequence[int]], new_tokens: int
-    ) -> tuple[torch.Tensor, GrowingCache, torch.Tensor]:
+    ) -> tuple[torch.Tensor, Cache, torch.Tensor]:
         """Run the prompts; returns the last logits (rows, vocabulary), the cache and the mask (rows, tokens)."""
-        shared = common_prefix(prompts) if len(prompts) > 1 else 0
+        shared = common_prefix(prompts) if len(prompts) > 1 and self.architecture.full else 0
         shared = shared if shared >= _SHARED_MINIMUM else 0
         width = max(len(prompt) for prompt in prompts) - shared
-        cache = GrowingCache(self.layers, shared + width + new_tokens)
+        cache = self.architecture.cache(shared + width + new_tokens)
         if shared:
             prefix = torch.tensor([list(prompts[0][:shared])], device=self.device)
             ones = torch.ones(1, shared, dtype=torch.long, device=self.device)
             self._forward(prefix, cache, ones, torch.arange(shared, device=self.device)[None])
-            cache.spread(len(prompts))
+            cache.batch_repeat_interleave(len(prompts))
         padded = [[self.pad] * (width - len(p) + shared) + list(p[shared:]) for p in prompts]
         filled = [[1] * shared + [0] * (width - len(p) + shared) + [1] * (len(p) - shared) for p in prompts]
         mask = torch.tensor(filled, dtype=torch.long, device=self.device)
@@ -106,15 +104,14 @@ class Generator:
         return logits, cache, mask
 
     def _forward(
-        self, tokens: torch.Tensor, cache: GrowingCache, mask: torch.Tensor, positions: torch.Tensor
+        self, tokens: torch.Tensor, cache: Cache, mask: torch.Tensor, positions: torch.Tensor
     ) -> torch.Tensor:
         output = self.model(
             input_ids=tokens,
             attention_mask=mask,
-            position_ids=positions,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
+            **self.architecture.accepted(position_ids=positions, logits_to_keep=1),
         )
         logits: torch.Tensor = output.logits[:, -1]
         return logits
@@ -197,9 +194,3 @@ class _Sampler:
         ordered, order = probabilities.sort(descending=True)
         outside = ordered.cumsum(dim=-1) - ordered >= self._decoding.top_p
         return probabilities.index_fill(0, order[outside], 0.0)
-
-
-def _out_of_memory(problem: BaseException) -> bool:
-    text = str(problem).lower()
-    known = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(problem, (torch.OutOfMemoryError, MemoryError)) or any(part in text for part in known)

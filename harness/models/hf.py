@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.exceptions import BadValue
+from harness.exceptions import BadValue, InputError
 from harness.models.base import Decoding, GeneratedBatch, ScoredBatch
 from harness.models.batches import plan_batches
 from harness.models.files import files_digest, weight_files
-from harness.records import Generation, LogLikelihood, Message, Prompt
+from harness.records import Finish, Generation, LogLikelihood, Message, Prompt
 
 if TYPE_CHECKING:
     from harness.models.scoring import EncodedPair
@@ -27,9 +27,15 @@ _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
     "vocab.json",
+    "vocab.txt",
     "merges.txt",
+    "added_tokens.json",
     "special_tokens_map.json",
+    "chat_template.json",
     "chat_template.jinja",
     "generation_config.json",
 )
@@ -46,6 +52,8 @@ class HfSettings:
     """Most tokens (rows x longest row, answer included) in one batch."""
     max_rows: int = 64
     trust_remote_code: bool = False
+    allow_pickle: bool = False
+    """Read pickled weights where there are no safetensors."""
 
     def __post_init__(self) -> None:
         if self.token_budget < 1:
@@ -79,9 +87,13 @@ class HfModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of weight files, adapter, config, tokenizer files and dtype."""
+        """Digest of weight files, adapter, config, tokenizer files, trusted code and dtype."""
+        pickled = self.settings.allow_pickle
+        code = sorted(self.folder.glob("*.py")) if self.settings.trust_remote_code else []
         parts = {
-            "weights": files_digest([*weight_files(self.folder), self.folder / "config.json"]),
+            "weights": files_digest(
+                [*weight_files(self.folder, pickled=pickled), self.folder / "config.json", *code]
+            ),
             "tokenizer": files_digest([self.folder / name for name in _TOKENIZER_FILES]),
             "adapter": self.adapter_digest,
             "dtype": self.dtype,
@@ -95,7 +107,8 @@ class HfModel:
             return None
         config = json.loads((self.adapter / "adapter_config.json").read_text(encoding="utf-8"))
         config.pop("base_model_name_or_path", None)
-        text = json.dumps(config, sort_keys=True) + files_digest(weight_files(self.adapter))
+        files = weight_files(self.adapter, pickled=self.settings.allow_pickle)
+        text = json.dumps(config, sort_keys=True) + files_digest(files)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def with_adapter(self, adapter: Path, name: str) -> HfModel:
@@ -106,61 +119,96 @@ class HfModel:
     def weights(self) -> LoadedWeights:
         """The loaded base and tokenizer; loads them if need be."""
         dtype, device = self.resolved
-        return self.pool.get(self.folder, dtype, device, trust_remote_code=self.settings.trust_remote_code)
+        return self.pool.get(
+            self.folder,
+            dtype,
+            device,
+            trust_remote_code=self.settings.trust_remote_code,
+            allow_pickle=self.settings.allow_pickle,
+        )
 
     def render(self, prompt: Prompt) -> tuple[str, bool]:
         """The text of a prompt, and whether the tokenizer may still add its own special tokens.
 
         Messages go through the chat template; a tokenizer without one gets "### Role:" paragraphs.
+        InputError where the template refuses them, as some do a system message.
         """
         if isinstance(prompt, str):
             return prompt, True
         tokenizer = self.weights.tokenizer
         if tokenizer.chat_template is None:
             return _plain_turns(prompt), True
+        from jinja2 import TemplateError
+
         turns = [{"role": message.role, "content": message.content} for message in prompt]
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)), False
+        try:
+            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        except TemplateError as problem:
+            raise InputError(f"The model's chat template refuses this prompt: {problem}") from problem
+        return str(text), False
 
     def encode(self, prompt: Prompt) -> list[int]:
-        """Token ids of a prompt."""
+        """Token ids of a prompt; InputError where it cannot be put into tokens."""
         text, special = self.render(prompt)
-        return [int(token) for token in self.weights.tokenizer.encode(text, add_special_tokens=special)]
+        return self._tokens(text, special=special)
+
+    def _tokens(self, text: str, *, special: bool) -> list[int]:
+        try:
+            return [int(token) for token in self.weights.tokenizer.encode(text, add_special_tokens=special)]
+        except (TypeError, UnicodeEncodeError) as problem:
+            raise InputError("The text holds half a character (a lone surrogate): no tokens.") from problem
 
     def count_tokens(self, pairs: Sequence[tuple[Prompt, str]]) -> list[int]:
         """Tokens of each prompt with its answer, the end-of-text token included."""
         return [
-            len(self.encode(prompt))
-            + len(self.weights.tokenizer.encode(answer, add_special_tokens=False))
-            + 1
+            len(self.encode(prompt)) + len(self._tokens(answer, special=False)) + 1
             for prompt, answer in pairs
         ]
 
     def generate(
         self, prompts: Sequence[Prompt], decoding: Decoding, have: Collection[int] = ()
     ) -> Iterator[GeneratedBatch]:
-        """See `Model.generate`. Prompts too long for the model lose their beginning."""
-        if len(set(have)) >= len(prompts):
-            return
-        encoded = [self._fit(self.encode(prompt), decoding.max_new_tokens) for prompt in prompts]
-        lengths = [len(tokens) + decoding.max_new_tokens for tokens in encoded]
+        """See `Model.generate`. Prompts too long for the model lose their beginning.
+
+        An answer ends where the model's longest sequence does, even if `max_new_tokens` is more.
+        """
         known = set(have)
-        for batch in plan_batches(lengths, self.settings.token_budget, self.settings.max_rows):
-            wanted = [index for index in batch if index not in known]
+        if known.issuperset(range(len(prompts))):
+            return
+        longest = self.weights.architecture.longest
+        if longest and decoding.max_new_tokens >= longest:
+            decoding = replace(decoding, max_new_tokens=max(1, longest - 1))
+        encoded: dict[int, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            try:
+                encoded[index] = self._fit(self.encode(prompt), decoding.max_new_tokens)
+            except InputError as problem:
+                if index not in known:
+                    yield [index], [Generation("", 0, Finish.FAILED, str(problem))]
+        lengths = {index: len(tokens) + decoding.max_new_tokens for index, tokens in encoded.items()}
+        for wanted in self._batches(lengths, known):
+            yield wanted, self._generate_batch([encoded[index] for index in wanted], decoding)
+
+    def _batches(self, lengths: Mapping[int, int], known: Collection[int]) -> Iterator[list[int]]:
+        """Indices of each batch that has something left to do; planned from all, the known ones included."""
+        indices = list(lengths)
+        sizes = [lengths[index] for index in indices]
+        for batch in plan_batches(sizes, self.settings.token_budget, self.settings.max_rows):
+            wanted = [indices[slot] for slot in batch if indices[slot] not in known]
             if wanted:
-                yield wanted, self._generate_batch([encoded[index] for index in wanted], decoding)
+                yield wanted
 
     def _generate_batch(self, rows: Sequence[Sequence[int]], decoding: Decoding) -> list[Generation]:
         from harness.models.generation import Generator
-        from harness.models.weights import cache_layers
 
-        model = self.weights.use(self.adapter)
-        tokenizer = self.weights.tokenizer
+        weights = self.weights
+        model, tokenizer = weights.use(self.adapter), weights.tokenizer
         generator = Generator(
             model=model,
             decode=lambda tokens: str(tokenizer.decode(tokens, skip_special_tokens=True)),
-            end_tokens=_end_tokens(model, tokenizer),
+            end_tokens=_end_tokens(model, tokenizer, decoding.stop),
             pad=_pad_token(tokenizer),
-            layers=cache_layers(model),
+            architecture=weights.architecture,
             device=self.resolved[1],
         )
         return generator.run(rows, decoding)
@@ -168,46 +216,54 @@ class HfModel:
     def loglikelihood(
         self, pairs: Sequence[tuple[Prompt, str]], have: Collection[int] = ()
     ) -> Iterator[ScoredBatch]:
-        """See `Model.loglikelihood`. A continuation's tokens are those that follow the prompt's own."""
-        if len(set(have)) >= len(pairs):
+        """See `Model.loglikelihood`. A continuation's tokens are those that follow the prompt's own.
+
+        Prompts too long for the model lose their beginning; InputError where a continuation alone is too long.
+        """
+        known = set(have)
+        if known.issuperset(range(len(pairs))):
             return
         encoded = [self._encode_pair(prompt, continuation) for prompt, continuation in pairs]
-        known = set(have)
-        for batch in plan_batches(
-            [len(pair) for pair in encoded], self.settings.token_budget, self.settings.max_rows
-        ):
-            wanted = [index for index in batch if index not in known]
-            if wanted:
-                yield wanted, self._score_batch([encoded[index] for index in wanted])
+        for wanted in self._batches(dict(enumerate(map(len, encoded))), known):
+            yield wanted, self._score_batch([encoded[index] for index in wanted])
 
     def _encode_pair(self, prompt: Prompt, continuation: str) -> EncodedPair:
         """Encode prompt and continuation together and split, as lm-eval's `_encode_pair` does.
 
-        Spaces at the end of the prompt move to the continuation, so that the split falls between tokens.
+        White space at the end of the prompt moves to the continuation, so that the split falls between tokens.
         """
         from harness.models.scoring import EncodedPair
 
-        tokenizer = self.weights.tokenizer
         text, special = self.render(prompt)
-        spaces = len(text) - len(text.rstrip(" "))
-        if spaces:
-            text, continuation = text[:-spaces], text[-spaces:] + continuation
-        head = tokenizer.encode(text, add_special_tokens=special)
-        whole = tokenizer.encode(text + continuation, add_special_tokens=special)
+        bare = text.rstrip()
+        head = self._tokens(bare, special=special)
+        whole = self._tokens(text + continuation, special=special)
         if not head:
-            head = [_start_token(tokenizer)]
+            head = [_start_token(self.weights.tokenizer)]
             whole = [*head, *whole]
-        return EncodedPair(tuple(whole[: len(head)]), tuple(whole[len(head) :]))
+        if not continuation:
+            whole = head
+        elif len(whole) <= len(head):  # prompt and continuation grew into one token
+            whole = [*head, *self._tokens(text[len(bare) :] + continuation, special=False)]
+        scored = tuple(whole[len(head) :])
+        longest = self.weights.architecture.longest
+        if longest and len(scored) > longest:
+            raise InputError(
+                f"A continuation has {len(scored):,} tokens, but the model {self.name!r} takes at most {longest:,}."
+            )
+        room = longest + 1 - len(scored) if longest else len(head)
+        return EncodedPair(tuple(whole[: len(head)][-room:]), scored)
 
     def _score_batch(self, pairs: Sequence[EncodedPair]) -> list[LogLikelihood]:
         from harness.models.scoring import Scorer
 
-        model = self.weights.use(self.adapter)
-        return Scorer(model, _pad_token(self.weights.tokenizer), self.resolved[1]).run(pairs)
+        weights = self.weights
+        model = weights.use(self.adapter)
+        return Scorer(model, _pad_token(weights.tokenizer), weights.architecture, self.resolved[1]).run(pairs)
 
     def _fit(self, tokens: list[int], new_tokens: int) -> list[int]:
-        limit = getattr(self.weights.model.config, "max_position_embeddings", None)
-        room = max(1, limit - new_tokens) if limit else len(tokens)
+        longest = self.weights.architecture.longest
+        room = max(1, longest - new_tokens) if longest else len(tokens)
         kept = tokens[-room:] if len(tokens) > room else tokens
         return kept or [_start_token(self.weights.tokenizer)]
 
@@ -217,10 +273,16 @@ def _plain_turns(messages: Sequence[Message]) -> str:
     return "\n\n".join([*turns, "### Assistant:\n"])
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+def _end_tokens(model: Any, tokenizer: Any, stops: Sequence[str]) -> frozenset[int]:
+    """Ids that end an answer: the model's, the tokenizer's, and special tokens among the stop strings.
+
+    Special tokens leave no trace in the decoded text, so they would not be found there.
+    """
     configured = getattr(model.generation_config, "eos_token_id", None)
     ids = configured if isinstance(configured, list) else [configured]
-    return frozenset(int(token) for token in [*ids, tokenizer.eos_token_id] if token is not None)
+    special = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+    asked = [special[stop] for stop in stops if stop in special]
+    return frozenset(int(token) for token in [*ids, tokenizer.eos_token_id, *asked] if token is not None)
 
 
 def _pad_token(tokenizer: Any) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from harness.models.architecture import Architecture
+from harness.models.memory import halving
 from harness.records import LogLikelihood
 
 
@@ -28,32 +31,44 @@ class Scorer:
 
     model: Any
     pad: int
+    architecture: Architecture
     device: str
 
     def run(self, pairs: Sequence[EncodedPair]) -> list[LogLikelihood]:
-        """Summed log-probability (natural log, float32 softmax) of each continuation, and its greedy flag."""
-        width = max(len(pair) for pair in pairs)
-        scored = max(len(pair.continuation) for pair in pairs)
-        rows = [[self.pad] * (width - len(pair)) + [*pair.prompt, *pair.continuation] for pair in pairs]
-        filled = [[0] * (width - len(pair)) + [1] * len(pair) for pair in pairs]
-        tokens = torch.tensor(rows, device=self.device)
-        mask = torch.tensor(filled, dtype=torch.long, device=self.device)
+        """Summed log-probability (natural log, float32 softmax) of each continuation, and its greedy flag.
+
+        A continuation without tokens has probability 1. Numbers that are not finite are returned as they are,
+        never as greedy. A batch that does not fit into memory is cut in two and tried again.
+        """
         with torch.inference_mode():
-            logits = self.model(
-                input_ids=tokens,
-                attention_mask=mask,
+            found = iter(halving(self._run, [pair for pair in pairs if pair.continuation]))
+        empty = LogLikelihood(0.0, greedy=True, tokens=0)
+        return [next(found) if pair.continuation else empty for pair in pairs]
+
+    def _run(self, pairs: Sequence[EncodedPair]) -> list[LogLikelihood]:
+        if not pairs:
+            return []
+        # The last token predicts nothing that is asked for, so it is left out.
+        rows = [[*pair.prompt, *pair.continuation][:-1] for pair in pairs]
+        width = max(len(row) for row in rows)
+        padded = [[self.pad] * (width - len(row)) + row for row in rows]
+        filled = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+        mask = torch.tensor(filled, dtype=torch.long, device=self.device)
+        logits = self.model(
+            input_ids=torch.tensor(padded, device=self.device),
+            attention_mask=mask,
+            use_cache=False,
+            **self.architecture.accepted(
                 position_ids=(mask.cumsum(dim=1) - 1).clamp_min(0),
-                use_cache=False,
-                logits_to_keep=scored + 1,
-            ).logits[:, :-1]
+                logits_to_keep=max(len(pair.continuation) for pair in pairs),
+            ),
+        ).logits
         return [self._read(logits[slot], pair) for slot, pair in enumerate(pairs)]
 
     def _read(self, logits: torch.Tensor, pair: EncodedPair) -> LogLikelihood:
         count = len(pair.continuation)
-        if count == 0:
-            return LogLikelihood(0.0, greedy=True, tokens=0)
         own = logits[-count:].float()
         wanted = torch.tensor(pair.continuation, device=self.device)
-        logs = torch.log_softmax(own, dim=-1).gather(1, wanted[:, None])[:, 0]
-        greedy = bool((own.argmax(dim=-1) == wanted).all())
-        return LogLikelihood(float(logs.sum()), greedy=greedy, tokens=count)
+        value = float(torch.log_softmax(own, dim=-1).gather(1, wanted[:, None]).sum())
+        greedy = math.isfinite(value) and bool((own.argmax(dim=-1) == wanted).all())
+        return LogLikelihood(value, greedy=greedy, tokens=count)

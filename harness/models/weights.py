@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from harness.exceptions import FileProblem
+from harness.models.architecture import Architecture
+from harness.models.files import weight_files
 from harness.models.processor import DTYPES
+from harness.models.reason import first_line
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+_UNLOADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+"""What transformers, peft and safetensors raise on files that are damaged or do not fit."""
 
 
 @dataclass
@@ -26,7 +34,10 @@ class LoadedWeights:
 
     model: Any
     tokenizer: Any
+    architecture: Architecture
     adapters: dict[Path, str] = field(default_factory=dict)
+    spoiled: bool = False
+    """An adapter failed half-way: its layers may be in the base, which must be loaded afresh."""
 
     def use(self, adapter: Path | None) -> Any:
         """The model with this adapter active, or with none."""
@@ -34,19 +45,34 @@ class LoadedWeights:
             if self.adapters:
                 self.model.base_model.disable_adapter_layers()
             return self.model
-        from peft import PeftModel
-
         if adapter not in self.adapters:
-            name = f"adapter{len(self.adapters)}"
-            if self.adapters:
-                self.model.load_adapter(str(adapter), adapter_name=name)
-            else:
-                self.model = PeftModel.from_pretrained(self.model, str(adapter), adapter_name=name)
-            self.model.eval()
-            self.adapters[adapter] = name
+            self._add(adapter)
         self.model.base_model.enable_adapter_layers()
         self.model.set_adapter(self.adapters[adapter])
         return self.model
+
+    def _add(self, adapter: Path) -> None:
+        from peft import PeftModel
+
+        name = f"adapter{len(self.adapters)}"
+        self.spoiled = True
+        try:
+            with warnings.catch_warnings():
+                # peft only warns of weights that are not there, and leaves them random
+                warnings.filterwarnings("error", message="Found missing adapter keys")
+                if self.adapters:
+                    missing = self.model.load_adapter(str(adapter), adapter_name=name).missing_keys
+                    if any(f".{name}." in key for key in missing):
+                        raise ValueError(f"weights are missing, such as {missing[0]}")
+                else:
+                    self.model = PeftModel.from_pretrained(self.model, str(adapter), adapter_name=name)
+        except (*_UNLOADABLE, UserWarning) as problem:
+            raise FileProblem(
+                adapter, f"this adapter cannot be put on its base model ({first_line(problem)})"
+            ) from problem
+        self.model.eval()
+        self.adapters[adapter] = name
+        self.spoiled = False
 
 
 class WeightsPool:
@@ -56,28 +82,54 @@ class WeightsPool:
         self._key: tuple[Path, str, str] | None = None
         self._weights: LoadedWeights | None = None
 
-    def get(self, folder: Path, dtype: str, device: str, *, trust_remote_code: bool) -> LoadedWeights:
-        """Load a folder of safetensors, or return it if it is the one in memory."""
+    def get(
+        self,
+        folder: Path,
+        dtype: str,
+        device: str,
+        *,
+        trust_remote_code: bool = False,
+        allow_pickle: bool = False,
+    ) -> LoadedWeights:
+        """Load a folder of weights, or return it if it is the one in memory."""
         key = (folder, dtype, device)
-        if self._weights is None or self._key != key:
+        if self._weights is None or self._weights.spoiled or self._key != key:
             self._weights = None
-            self._weights = load(folder, dtype, device, trust_remote_code=trust_remote_code)
+            self._weights = load(
+                folder, dtype, device, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+            )
             self._key = key
         return self._weights
 
 
-def load(folder: Path, dtype: str, device: str, *, trust_remote_code: bool = False) -> LoadedWeights:
-    """Read model and tokenizer from a local folder; pickled weights are refused."""
+def load(
+    folder: Path, dtype: str, device: str, *, trust_remote_code: bool = False, allow_pickle: bool = False
+) -> LoadedWeights:
+    """Read model and tokenizer from a local folder; pickled weights only where allowed and nothing else is there.
+
+    Weights that are missing from the files are refused: transformers would make them up at random.
+    """
+    settings = {"trust_remote_code": trust_remote_code, "local_files_only": True}
     with quiet_transformers():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=DTYPES[dtype], use_safetensors=True, trust_remote_code=trust_remote_code
+            tokenizer = AutoTokenizer.from_pretrained(folder, **settings)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=DTYPES[dtype],
+                use_safetensors=bool(weight_files(folder)) or not allow_pickle,
+                output_loading_info=True,
+                **settings,
             )
-        except (OSError, ValueError, KeyError) as problem:
-            reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-            raise FileProblem(folder, f"no model can be loaded from this folder ({reason})") from problem
-    return LoadedWeights(model.to(device).eval(), tokenizer)
+        except (*_UNLOADABLE, ImportError, pickle.UnpicklingError) as problem:
+            raise FileProblem(
+                folder, f"no model can be loaded from this folder ({first_line(problem)})"
+            ) from problem
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        raise FileProblem(
+            folder, f"{len(missing)} of the model's weights are not in its files, such as {missing[0]}."
+        )
+    return LoadedWeights(model.to(device).eval(), tokenizer, Architecture.of(model))
 
 
 @contextmanager
@@ -93,9 +145,3 @@ def quiet_transformers() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
         if bars:
             transformers_logging.enable_progress_bar()
-
-
-def cache_layers(model: torch.nn.Module) -> int:
-    """Number of layers that hold keys and values."""
-    config: Any = model.config
-    return int(config.get_text_config(decoder=True).num_hidden_layers)
