@@ -24,7 +24,10 @@ from harness.models.reason import first_line
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-_UNLOADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+_UNLOADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
+    *(SafetensorError, pickle.UnpicklingError),
+)
 """What transformers, peft and safetensors raise on files that are damaged or do not fit."""
 
 
@@ -120,7 +123,7 @@ def load(
                 output_loading_info=True,
                 **settings,
             )
-        except (*_UNLOADABLE, ImportError, pickle.UnpicklingError) as problem:
+        except (*_UNLOADABLE, ImportError) as problem:
             raise FileProblem(
                 folder, f"no model can be loaded from this folder ({first_line(problem)})"
             ) from problem

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.tiny_model import END, PAD, VOCABULARY, random_model
+from support.tiny_model import PAD, VOCABULARY, random_model
 
 from harness.models.architecture import Architecture
 from harness.models.base import Decoding
@@ -149,7 +149,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 def test_other_architectures_answer_as_they_do_alone(
     tokenizer: Any, kind: str, prefix: Sequence[int]
 ) -> None:
-    model = random_model(kind.split()[0], **ARCHITECTURES[kind])
+    model = random_model(kind.split(maxsplit=1)[0], **ARCHITECTURES[kind])
     rows = make_rows((3, 17, 40, 9), prefix)
     ends = often_written(model, rows, 16)
     found = make_generator(model, tokenizer, ends).run(rows, Decoding(max_new_tokens=16))
