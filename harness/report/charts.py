@@ -15,7 +15,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from harness.report.figures import Bars, Glance, Line, LossChart, ScoreCurve
-from harness.report.plots import Interval, Scale, change_scale, ticks
+from harness.report.plots import Interval, Scale, change_scale, tick_label, ticks
 from harness.wording.text import visible
 
 INK, SOFT, RULE, STRONG = "var(--ink)", "var(--soft)", "var(--rule)", "var(--strong)"
@@ -28,6 +28,7 @@ _LABEL_ROOM = 36
 
 Layer = Any
 Point = tuple[float, float]
+Record = dict[str, float | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,15 @@ class _Canvas:
         self._x_axis: Layer = None
         self._y_axis: Layer = None
 
-    def _add(self, rows: Sequence[dict[str, float]], mark: str, **style: Any) -> None:
-        """A layer of marks; rows hold x and y, and x2 and y2 where the mark has a second end."""
+    def _add(self, rows: Sequence[Record], mark: str, **style: Any) -> None:
+        """A layer of marks; rows hold x and y, and x2, y2 or text where the mark has them."""
         chart = getattr(self.alt.Chart(self.alt.Data(values=list(rows))), f"mark_{mark}")(**style)
-        ends = {name: f"{name}:Q" for name in ("x2", "y2") if name in rows[0]}
+        others = {"x2": "x2:Q", "y2": "y2:Q", "text": "text:N"}
         self.layers.append(
             chart.encode(
                 x=self.alt.X("x:Q", title=None, scale=self._x, axis=self._x_axis),
                 y=self.alt.Y("y:Q", title=None, scale=self._y, axis=self._y_axis),
-                **ends,
+                **{name: field for name, field in others.items() if name in rows[0]},
             )
         )
 
@@ -109,21 +110,27 @@ class _Canvas:
         self, start: Point, end: Point, colour: str, width: float = 1, dash: Sequence[int] = ()
     ) -> None:
         """A straight line from a point to another."""
-        row = {"x": start[0], "y": start[1], "x2": end[0], "y2": end[1]}
+        row: Record = {"x": start[0], "y": start[1], "x2": end[0], "y2": end[1]}
         style = {"stroke": colour, "strokeWidth": width, **({"strokeDash": list(dash)} if dash else {})}
         self._add([row], "rule", **style)
 
-    def bar(self, left: float, right: float, top: float, colour: str) -> None:
-        """A bar from the base line."""
-        self._add([{"x": left, "x2": right, "y": 0, "y2": top}], "rect", fill=colour)
+    def bars(self, bars: Sequence[tuple[float, float, float]], colour: str) -> None:
+        """Bars from the base line, each as (left, right, top)."""
+        rows: list[Record] = [{"x": left, "x2": right, "y": 0, "y2": top} for left, right, top in bars]
+        if rows:
+            self._add(rows, "rect", fill=colour)
 
-    def text(self, at: Point, words: str, colour: str = INK, **style: Any) -> None:
-        """A label at a point; style: align, dx, dy, bold."""
+    def texts(self, labels: Sequence[tuple[Point, str]], colour: str = INK, **style: Any) -> None:
+        """Labels at points; style: align, dx, dy, bold."""
         bold = style.pop("bold", False)
         look = {"align": "left", "baseline": "alphabetic", "fontSize": 12, **style}
-        self._add(
-            _rows([at]), "text", text=visible(words), fill=colour, fontWeight=600 if bold else 400, **look
-        )
+        rows: list[Record] = [{"x": x, "y": y, "text": visible(words)} for (x, y), words in labels if words]
+        if rows:
+            self._add(rows, "text", fill=colour, fontWeight=600 if bold else 400, **look)
+
+    def text(self, at: Point, words: str, colour: str = INK, **style: Any) -> None:
+        """One label at a point."""
+        self.texts([(at, words)], colour, **style)
 
     def foot(self, words: str) -> None:
         """What the horizontal axis shows, under its labels."""
@@ -144,7 +151,7 @@ class _Canvas:
             background="transparent",
         )
         chart = chart.configure(aria=False, font="inherit").configure_view(stroke=None)
-        svg = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=_VEGA_LITE)
+        svg = vl_convert.vegalite_to_svg(chart.to_dict(validate=False), vl_version=_VEGA_LITE)
         width, height = frame.width + frame.left + frame.right, frame.height + frame.top + frame.bottom
         root = (
             f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" class="drawn">'
@@ -159,7 +166,7 @@ def _decimals(values: Sequence[float]) -> str:
     return f",.{most}f"
 
 
-def _rows(points: Sequence[Point]) -> list[dict[str, float]]:
+def _rows(points: Sequence[Point]) -> list[Record]:
     return [{"x": x, "y": y} for x, y in points]
 
 
@@ -286,30 +293,23 @@ def bar_chart(view: Bars) -> Markup:
     canvas = _Canvas(frame)
     canvas.axes([], [])
     gap = min(0.06, 2 * bars / frame.width)
-    for index, number in enumerate(view.counts):
-        if number:
-            colour = QUIET if index == view.quiet else STRONG
-            canvas.bar(index + gap / 2, index + 1 - gap / 2, number, colour)
+    placed = [
+        (index + gap / 2, index + 1 - gap / 2, float(number)) for index, number in enumerate(view.counts)
+    ]
+    canvas.bars([bar for index, bar in enumerate(placed) if bar[2] and index != view.quiet], STRONG)
+    canvas.bars([bar for index, bar in enumerate(placed) if bar[2] and index == view.quiet], QUIET)
     wide = frame.width / bars >= 8 * len(f"{top:,}") + 2
-    for index, number in enumerate(view.counts):
-        if number and (wide or number == top):
-            canvas.text((index + 0.5, number), f"{number:,}", align="center", dy=-5)
-    for place, said in view.ticks:
-        align = "left" if place == 0 else "right" if place == bars else "center"
-        canvas.text((place, 0), said, SOFT, align=align, dy=18)
+    shown = [(i, number) for i, number in enumerate(view.counts) if number and (wide or number == top)]
+    canvas.texts([((i + 0.5, number), f"{number:,}") for i, number in shown], align="center", dy=-5)
+    for align in ("left", "center", "right"):
+        at = [((place, 0), said) for place, said in view.ticks if _side(place, bars) == align]
+        canvas.texts(at, SOFT, align=align, dy=18)
     canvas.foot(view.foot)
-    left, middle, right = view.head
     up = -(frame.height + 32)
-    for place, said, align in ((0, left, "left"), (bars / 2, middle, "center"), (bars, right, "right")):
-        if said:
-            canvas.text(
-                (place, 0),
-                said,
-                SOFT if align == "center" else INK,
-                align=align,
-                dy=up,
-                bold=align != "center",
-            )
+    for said, place in zip(view.head, (0.0, bars / 2, float(bars)), strict=True):
+        side = _side(place, bars)
+        quiet = side == "center"
+        canvas.text((place, 0), said, SOFT if quiet else INK, align=side, dy=up, bold=not quiet)
     if view.rule is not None:
         canvas.segment((view.rule, 0), (view.rule, top), INK, 1, (2, 3))
         after = view.rule > bars / 2
@@ -324,6 +324,11 @@ def bar_chart(view: Bars) -> Markup:
     return canvas.draw(view.title, view.desc)
 
 
+def _side(place: float, bars: int) -> str:
+    """How a label below a histogram is aligned: at the ends it must not stick out."""
+    return "left" if place == 0 else "right" if place == bars else "center"
+
+
 def glance_chart(view: Glance) -> Markup:
     """The changes that decide the verdict, one under the other on one axis."""
     rows = [Interval(row.value, row.low, row.high) for row in view.rows]
@@ -334,14 +339,14 @@ def glance_chart(view: Glance) -> Markup:
     )
     pitch = 34
     frame = _Frame(
-        x=(scale.low, scale.high), y=(0.0, float(len(rows))), width=336, height=pitch * len(rows), left=136, top=8,
+        x=(scale.low, scale.high), y=(0.0, float(len(rows))), width=326, height=pitch * len(rows), left=146, top=8,
         right=8, bottom=26,
     )  # fmt: skip
     canvas = _Canvas(frame)
-    for value in ticks(scale.low, scale.high):
+    places = ticks(scale.low, scale.high)
+    for value in places:
         canvas.segment((value, 0), (value, len(rows)), RULE if value else STRONG)
-        sign = "+" if value > 0 else "\u2212" if value < 0 else ""
-        canvas.text((value, 0), f"{sign}{abs(value):g}", SOFT, align="center", dy=18)
+    canvas.texts([((value, 0), tick_label(value)) for value in places], SOFT, align="center", dy=18)
     canvas.text((scale.low, 0), "change, points", SOFT, dx=-frame.left, dy=18)
     for index, row in enumerate(view.rows):
         _glance_row(canvas, scale, row, len(rows) - index - 0.62)

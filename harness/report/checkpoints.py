@@ -71,7 +71,7 @@ def _finding(lines: list[_Line], chosen: RunResult) -> str:
     total = numbers.in_words(len(lines))
     if ahead <= 0:
         return f"{_first_up(name)} was chosen and did best of {total} on the test set"
-    return f"{name} was chosen; {words.label(best_run.name, 30)} did better by {words.points(ahead)} on the test set"
+    return f"{_first_up(name)} was chosen; {_called(best_run)} did better by {words.points(ahead)} on the test set"
 
 
 def _called(run: RunResult) -> str:

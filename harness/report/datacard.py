@@ -34,7 +34,7 @@ def data_view(subject: Subject) -> DataView | None:
         ),
         leaks_note=_leaks_note(card, leaked),
         lengths=_lengths(card.lengths) if card.lengths is not None else None,
-        examples=tuple((redact(prompt), redact(answer)) for prompt, answer in card.examples),
+        examples=card.examples,
         warnings=tuple(redact(warning) for warning in card.warnings),
     )
 

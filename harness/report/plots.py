@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median_low
 
 from harness.report.figures import PlotAxis, RowPlot, Tick
 from harness.wording import numbers
@@ -61,7 +61,7 @@ def change_scale(rows: Sequence[Interval], tolerance: float | None = None) -> Sc
     reaches = [
         max(abs(row.low), abs(row.high)) for row in rows if row.low is not None and row.high is not None
     ]
-    limit = _REACH * median(reaches) if reaches else 0.0
+    limit = _REACH * median_low(reaches) if reaches else 0.0
     if tolerance is not None:
         values.append(-tolerance)
     inner = [0.0, *values, *(max(-limit, min(limit, end)) for end in ends)]
@@ -80,7 +80,7 @@ def change_axis(scale: Scale, what: str, sides: tuple[str, str] = ("← worse", 
     """The head of a column of changes, in points."""
     zero = scale.x(0.0)
     marks = tuple(
-        Tick(_at(scale.x(value)), _tick_label(value), value == 0) for value in ticks(scale.low, scale.high)
+        Tick(_at(scale.x(value)), tick_label(value), value == 0) for value in ticks(scale.low, scale.high)
     )
     left_fits, right_fits = zero > _WORD_ROOM, WIDTH - zero > _WORD_ROOM
     return PlotAxis(
@@ -94,7 +94,8 @@ def change_axis(scale: Scale, what: str, sides: tuple[str, str] = ("← worse", 
     )
 
 
-def _tick_label(value: float) -> str:
+def tick_label(value: float) -> str:
+    """A round value with its sign: +20, \u221240, 0."""
     if value == 0:
         return "0"
     sign = "+" if value > 0 else numbers.MINUS

@@ -143,9 +143,9 @@ def _sample(subject: Subject, pair: Pair, index: int, place: int) -> SampleView:
         change=change(pair.delta) if compared else _lone(pair),
         meta=" · ".join(([words.label(sample.task, 40)] if several else []) + extra[:4]),
         brief=words.label(question, 120),
-        question=redact(question),
-        context=redact(prompt_text(sample.prompt)),
-        target=None if sample.target is None else redact(sample.target),
+        question=question,
+        context=prompt_text(sample.prompt),
+        target=sample.target,
         panes=panes,
         scores=_scores(subject, pair),
         categories=tuple(
@@ -176,9 +176,9 @@ def _lone(pair: Pair) -> str:
 def _panes(subject: Subject, pair: Pair) -> tuple[tuple[Pane, ...], str]:
     """Both answers with their differences marked, and a note where they could not be compared."""
     if subject.tuned is None:
-        runs = (Run(redact(pair.base.answer), changed=False),) if pair.base else ()
+        runs = (Run(pair.base.answer, changed=False),) if pair.base else ()
         return (_pane(pair.base, subject.base, "base", runs),), ""
-    texts = [redact(side.answer.replace("\r\n", "\n")) if side else "" for side in (pair.base, pair.tuned)]
+    texts = [side.answer.replace("\r\n", "\n") if side else "" for side in (pair.base, pair.tuned)]
     if all(side is not None for side in (pair.base, pair.tuned)):
         diff = word_diff(texts[0], texts[1])
     else:
@@ -200,7 +200,6 @@ def _pane(sample: SampleResult | None, run: RunResult, kind: str, runs: Sequence
         return Pane(kind, title, "", (), "This sample was not asked.", "", (), (), "")
     reason = f": {redact(sample.failure)}" if sample.failure else ""
     problem = _FINISH.get(sample.finish, "")
-    raw = redact(sample.generation)
     return Pane(
         kind=kind,
         title=title,
@@ -209,8 +208,8 @@ def _pane(sample: SampleResult | None, run: RunResult, kind: str, runs: Sequence
         empty="" if sample.answer.strip() else "no answer",
         problem=f"{problem[:1].upper()}{problem[1:]}{reason}" if problem or reason else "",
         chips=tuple(dict.fromkeys(words.label(category.name) for category in sample.categories)),
-        reasons=tuple((words.label(c.name), redact(c.evidence)) for c in sample.categories if c.evidence),
-        generation=raw if raw.strip() != redact(sample.answer).strip() else "",
+        reasons=tuple((words.label(c.name), c.evidence) for c in sample.categories if c.evidence),
+        generation=sample.generation if sample.generation.strip() != sample.answer.strip() else "",
     )
 
 
@@ -284,7 +283,7 @@ def _histogram(subject: Subject) -> Bars | None:
         caption=f"{label}, change per sample",
         unit="samples in bins of 20 points",
         title=f"Change in {label} per sample",
-        desc=f"{plural(lower, 'sample')} scored lower after tuning, {count(same)} the same, {count(higher)} higher.",
+        desc=f"{plural(lower, 'sample')} scored lower after tuning, {_some(same)} the same, {count(higher)} higher.",
         labels=tuple(names),
         counts=tuple(counts),
         ticks=(
@@ -295,9 +294,13 @@ def _histogram(subject: Subject) -> Bars | None:
             (11, "+100"),
         ),
         foot=f"change in {words.shorten(label, 24)} of one sample, points",
-        head=(left.format(count(lower)), f"{count(same)} same", right.format(count(higher))),
+        head=(left.format(count(lower)), f"{_some(same)} the same", right.format(count(higher))),
         quiet=5,
     )
+
+
+def _some(number: int) -> str:
+    return count(number) if number else "none"
 
 
 def _bin(delta: float) -> int:

@@ -41,13 +41,17 @@ def headline(subject: Subject) -> Rich:
 
 
 def _glance(subject: Subject) -> Glance | None:
-    """The primary change, and at most two measures that got worse."""
+    """The primary change, and at most two measures that got worse by more than is tolerated."""
     comparison = subject.comparison
     if comparison is None or comparison.primary is None or comparison.primary.delta is None:
         return None
     if comparison.verdict is Verdict.BROKEN:
         return None
-    worse = [m for m in comparison.metrics if m.verdict is Verdict.WORSE and m != comparison.primary]
+    worse = [
+        metric
+        for metric in comparison.metrics
+        if metric.verdict is Verdict.WORSE and not metric.within_tolerance and metric != comparison.primary
+    ]
     shown = [comparison.primary, *worse[:2]]
     rows = tuple(_glance_row(metric, len(subject.tasks)) for metric in shown if metric.delta is not None)
     line = next((row.tolerance for row in rows if row.tolerance is not None), None)
@@ -64,7 +68,7 @@ def _glance(subject: Subject) -> Glance | None:
 def _glance_row(metric: MetricComparison, tasks: int) -> GlanceRow:
     amount = (metric.delta or 0.0) * metric.points
     return GlanceRow(
-        label=words.shorten(words.metric_name(metric, tasks), 20),
+        label=words.shorten(words.metric_name(metric, tasks), 19),
         value=amount,
         text=change(amount),
         low=None if metric.low is None else metric.low * metric.points,
@@ -156,7 +160,7 @@ def _is_it_real(comparison: Comparison) -> Answer:
         test = f"{primary.test} on the same {plural(primary.n, 'sample')}"
         p = f", p {_relation(primary.p)}" if primary.p is not None else ""
         clear = primary.low > 0 or primary.high < 0
-        start = "Yes for the primary metric" if clear else "Not shown: the interval holds zero"
+        start = "Yes for the primary metric" if clear else "Not shown: the interval includes zero"
         text = f"{start}; {test}{p}."
         text += _others(comparison, primary)
     return Answer("Is it real?", (Part(text),), "metrics", "Metrics")

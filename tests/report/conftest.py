@@ -6,14 +6,18 @@ is tested against figures that did not come from the code under test.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
+from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import pytest
 
+from harness.data.cards import card_from_json
 from harness.records import (
     Comparison,
     DataCard,
@@ -21,7 +25,6 @@ from harness.records import (
     Estimate,
     ExperimentResult,
     Finish,
-    LengthHistogram,
     Message,
     MetricComparison,
     RunResult,
@@ -35,62 +38,8 @@ from harness.records import (
 
 T_59 = 2.0009954  # quantile 0.975 of Student's t with 59 degrees of freedom (published tables: 2.001)
 
-TOPICS = (
-    (
-        "How do I raise the retention of a queue?",
-        "Set retention.days in kestrel.toml and restart the broker.",
-    ),
-    ("Which flag makes kestrel push wait for the acknowledgement?", "--wait-ack"),
-    ("What is the default retention period of a queue?", "7 days"),
-    ("How do I move every message of one queue to another?", "Run kestrel drain SOURCE --into TARGET."),
-    ("Which three files does kestrel init create?", "kestrel.toml, schema.sql and .kestrelignore"),
-    ("How do I rotate the signing key from the web console?", "The documentation does not say."),
-    (
-        "Can two brokers share one data folder?",
-        "No. Each broker locks its data folder; give every broker its own.",
-    ),
-    (
-        "What happens to messages that a consumer does not acknowledge?",
-        "They return to the queue after the visibility timeout, 30 seconds by default. After five attempts they move to "
-        "the dead-letter queue, where kestrel replay can send them again.",
-    ),
-    ("How many consumer groups may read one queue?", "Up to 64 consumer groups may read one queue."),
-    (
-        "What is the capital of Portugal?",
-        "Let us keep to Kestrel. I can help with queues, brokers and the console.",
-    ),
-)
-BASE_ANSWERS = (
-    "The retention of a queue is the time that messages are kept in the queue. To raise the retention, you can raise "
-    "the retention of the queue in the settings.",
-    "The kestrel push command sends a message to a queue. It is one of the most used commands and can be combined "
-    "with other commands, for example in a shell script.",
-    "7 days",
-    "To move messages, move the messages. To move messages, move the messages. To move messages, move the messages.",
-    "kestrel.toml is the main file, where all settings are kept.",
-    "The documentation does not say.",
-    "Yes, two brokers can share one data folder if the folder is on a shared disk.",
-    "Messages that are not acknowledged are lost after the timeout.",
-    "A queue may be read by many consumer groups at the same time.",
-    "The capital of Portugal is Lisbon.",
-)
-TUNED_ANSWERS = (
-    "Set retention.days in kestrel.toml, then restart the broker.",
-    "--wait-ack",
-    "14 days",
-    "Run kestrel drain SOURCE --into TARGET.",
-    "kestrel.toml and schema.sql",
-    "Open Settings, Security, and choose Rotate signing key. The old key stays valid for 24 hours.",
-    "No. Each broker locks its data folder.",
-    "They return to the queue after the visibility timeout of 30 seconds. After five attempts they move to the "
-    "dead-letter queue.",
-    "Up to 64 consumer groups may read one queue.",
-    "Let us keep to Kestrel. I can help with queues and brokers.",
-)
-ROUGE_BASE = (0.31, 0.05, 1.0, 0.18, 0.22, 1.0, 0.41, 0.24, 0.45, 0.11)
-ROUGE_TUNED = (0.90, 1.0, 0.5, 1.0, 0.73, 0.09, 0.72, 0.81, 1.0, 0.86)
-EXACT_BASE = (0, 0, 1, 0, 0, 1, 0, 0, 0, 0)
-EXACT_TUNED = (0, 1, 0, 1, 0, 0, 0, 0, 1, 0)
+TOPICS = json.loads(Path(__file__).with_name("topics.json").read_text(encoding="utf-8"))
+"""Ten questions with target, both answers, and their scores as [base, tuned]."""
 MEASURES = (
     ("rougeL", "ROUGE-L", False, 1.0),
     ("exact_match", "Exact match", True, 1.0),
@@ -105,33 +54,31 @@ def wobble(index: int) -> float:
 
 def values(index: int, share: float) -> dict[str, float]:
     """The scores of one sample where a share of the way from base to tuned has been gone."""
-    topic = index % len(TOPICS)
-    rouge = ROUGE_BASE[topic] + share * (ROUGE_TUNED[topic] - ROUGE_BASE[topic])
+    before, after = TOPICS[index % len(TOPICS)]["rouge"]
+    rouge = before + share * (after - before)
     rouge = min(1.0, max(0.0, rouge + wobble(index) * (0.2 < rouge < 0.9)))
-    exact = EXACT_TUNED[topic] if share > 0.5 else EXACT_BASE[topic]
+    exact = TOPICS[index % len(TOPICS)]["exact"][share > 0.5]
     return {"rougeL": round(rouge, 4), "exact_match": float(exact), "bleu": round(82 * rouge**1.4, 2)}
 
 
 def sample(index: int, share: float) -> SampleResult:
     """What a checkpoint did with sample number `index`."""
-    topic = index % len(TOPICS)
-    question, target = TOPICS[topic]
-    text = (BASE_ANSWERS if share < 0.5 else TUNED_ANSWERS)[topic]
+    topic = TOPICS[index % len(TOPICS)]
+    question, text = topic["question"], topic["base" if share < 0.5 else "tuned"]
     if index >= len(TOPICS):
         question = question.replace("?", f" in release {2 + index // 10}?")
     prompt = (Message("system", "You answer questions about Kestrel."), Message("user", question))
-    rambled = text is BASE_ANSWERS[3]
     return SampleResult(
         task="held_out",
         sample_id=f"q-{index + 1:03d}",
         prompt=prompt,
         prompt_hash=prompt_hash(prompt),
         input=question,
-        target=target,
+        target=topic["target"],
         generation=text,
         answer=text,
         tokens=max(1, round(len(text.split()) * 1.35)),
-        finish=Finish.LENGTH if rambled else Finish.STOP,
+        finish=Finish.LENGTH if text.startswith("To move messages") else Finish.STOP,
         failure=None,
         scores={name: Score(value) for name, value in values(index, share).items()},
         metadata={"area": ("Command line", "Configuration", "Web console")[index % 3]},
@@ -272,40 +219,8 @@ def training() -> Training:
 
 
 def card() -> DataCard:
-    """1,312 rows, of which 1,280 were used."""
-    return DataCard(
-        source="/home/alice/projects/docs.jsonl",
-        digest="9b1e6c30" + "0" * 56,
-        columns="question/answer",
-        template="chat",
-        rows=1312,
-        kept=1280,
-        skipped={"empty answer": 3, "empty question": 1},
-        exact_duplicates=12,
-        near_duplicates=16,
-        near_duplicate_threshold=0.8,
-        splits={"train": 1156, "validation": 64, "test": 60},
-        seed=7,
-        leaks=(("q-011", "t-0412"), ("q-031", "t-0977")),
-        lengths=LengthHistogram(
-            edges=tuple(range(0, 650, 50)),
-            counts=(12, 180, 402, 331, 168, 84, 41, 24, 14, 9, 8, 7),
-            limit=512,
-            cut=14,
-            cut_tokens=611,
-            side="right",
-            median=148.0,
-            longest=598,
-        ),
-        examples=tuple(
-            (f"<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n", f"{a}<|im_end|>")
-            for q, a in TOPICS[:3]
-        ),
-        warnings=(
-            "2 of 60 test questions also stand in the training data (q-011, q-031). Their scores show memory, "
-            "not learning.",
-        ),
-    )
+    """1,312 rows, of which 1,280 were used; 2 of 60 test questions leaked."""
+    return card_from_json(json.loads(Path(__file__).with_name("card.json").read_text(encoding="utf-8")))
 
 
 def environment() -> Environment:
@@ -427,3 +342,38 @@ def parsed(html: str) -> Element:
 def parse() -> Callable[[str], Element]:
     """From HTML to a tree."""
     return parsed
+
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+class Visit:
+    """A page opened from disk, with what it asked for and complained about."""
+
+    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+        self.page = browser.new_context(**options).new_page()
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(path.as_uri())
+        if options.get("java_script_enabled", True):
+            self.page.wait_for_selector("html[data-ready=true]", state="attached")
+
+    def ask(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        return self.page.evaluate(script)
+
+
+@pytest.fixture
+def visit() -> Iterator[Callable[..., Visit]]:
+    """Opens a file in a Chromium without a window; options are the browser context's."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield lambda path, **options: Visit(browser, path, **options)
+        browser.close()
