@@ -185,7 +185,7 @@ def _span(values: Sequence[float], wanted: int = 4) -> tuple[tuple[float, float]
     """A range with round ends around the values, and its round steps."""
     low, high = min(values), max(values)
     if high - low < 1e-12:
-        low, high = low - max(1e-3, abs(low) * 0.1), high + max(1e-3, abs(high) * 0.1)
+        low, high = min(0.0, 2 * low), max(2 * high, 0.0) if low else 1.0
     steps = ticks(low, high, wanted)
     step = steps[1] - steps[0] if len(steps) > 1 else high - low
     bottom = steps[0] if steps[0] <= low + 1e-9 else steps[0] - step
@@ -238,6 +238,9 @@ def score_chart(view: ScoreCurve) -> Markup:
     """The primary measure over training steps, each with its interval."""
     last = float(max(point.step for point in view.points)) or 1.0
     ends = [end for point in view.points for end in (point.value, point.low, point.high) if end is not None]
+    low, high = view.scale
+    if max(ends) - min(ends) < 0.02 * (high - low):  # equal scores are drawn as a level line, not as noise
+        ends += [max(low, min(ends) - 0.05 * (high - low)), min(high, max(ends) + 0.05 * (high - low))]
     bounds, steps = _span(ends)
     frame = _Frame(x=(0.0, last), y=bounds)
     canvas = _Canvas(frame)
@@ -369,4 +372,6 @@ def _glance_row(canvas: _Canvas, scale: Scale, row: Any, y: float) -> None:
             else:
                 canvas.segment((end, y - 0.12), (end, y + 0.12), INK, 1.5)
     canvas.marks([(row.value, y)], "square", INK, 100)
-    canvas.text((row.value, y), row.text, align="center", dy=-10, bold=True)
+    beside = abs(canvas.frame.across(row.value) - canvas.frame.across(0.0)) < 16  # clear of the zero line
+    look = {"align": "left", "dx": 6} if beside else {"align": "center"}
+    canvas.text((row.value, y), row.text, dy=-10, bold=True, **look)

@@ -69,6 +69,9 @@ def _finding(lines: list[_Line], chosen: RunResult) -> str:
     best_run, best = max(scored, key=lambda item: turn * (item[1].delta or 0.0))
     ahead = turn * ((best.delta or 0.0) - mine.delta) * mine.points
     total = numbers.in_words(len(lines))
+    rivals = [metric for run, metric in scored if run is not chosen]
+    if ahead <= 0 and any(metric.delta == mine.delta for metric in rivals):
+        return f"{_first_up(name)} was chosen; none of {total} did better on the test set"
     if ahead <= 0:
         return f"{_first_up(name)} was chosen and did best of {total} on the test set"
     return f"{_first_up(name)} was chosen; {_called(best_run)} did better by {words.points(ahead)} on the test set"
@@ -127,6 +130,7 @@ def _curve(lines: list[_Line], primary: MetricComparison, chosen: RunResult) -> 
     label = words.label(primary.label, 40)
     level = numbers.level(primary.level)
     return ScoreCurve(
+        scale=primary.base.scale,
         caption=f"{label} by checkpoint",
         unit=f"score from {low:g} to {high:g}, {level} intervals, n = {numbers.count(primary.n)}",
         title=f"{label} at each saved checkpoint",

@@ -96,8 +96,9 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class ScoreCurve:
-    """The primary measure over training steps."""
+    """The primary measure over training steps; scale is the measure's range."""
 
+    scale: tuple[float, float]
     caption: str
     unit: str
     title: str

@@ -6,10 +6,12 @@ from harness.records import Comparison, Estimate, MetricComparison, RunResult
 from harness.report import plots, words
 from harness.report.figures import Table
 from harness.report.plots import Interval, Scale
-from harness.report.subject import Subject
+from harness.report.subject import Subject, leading
 from harness.report.views import MetricGroup, MetricRow, MetricsView, ScoreGroup, ScoreRow
 from harness.wording import numbers
 from harness.wording.numbers import change, count
+
+_INTERVAL_BY = {"t": "Student t", "wilson": "Wilson"}
 
 
 def metrics_view(subject: Subject) -> MetricsView:
@@ -126,7 +128,8 @@ def _single(run: RunResult) -> MetricsView:
         for task, group in run.estimates.items()
         if group
     )
-    first = next((e for e in estimates if e.value is not None), None)
+    lead = leading(run, None).values()
+    first = next((e for e in (*lead, *estimates) if e.value is not None), None)
     finding = (
         f"{words.label(first.label)} is {words.score_text(first)} on {numbers.plural(first.scored, 'sample')}"
         if first
@@ -153,6 +156,6 @@ def _score_row(estimate: Estimate, scale: Scale) -> ScoreRow:
         n=count(estimate.scored)
         if estimate.scored == estimate.n
         else f"{count(estimate.scored)} of {count(estimate.n)}",
-        method=words.label(estimate.method, 30),
+        method=_INTERVAL_BY.get(estimate.method, words.label(estimate.method, 30)),
         few=estimate.scored < words.FEW,
     )

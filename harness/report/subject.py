@@ -12,6 +12,7 @@ from functools import cached_property
 
 from harness.exceptions import BadValue
 from harness.records import Comparison, Estimate, ExperimentResult, RunResult, SampleResult
+from harness.stages.compare import PRIMARY_ORDER
 from harness.wording.headline import unchanged
 
 
@@ -95,7 +96,8 @@ def leading(result: RunResult, comparison: Comparison | None) -> dict[str, Estim
         chosen[comparison.primary.task] = comparison.primary.base
     for task, estimates in result.estimates.items():
         if task not in chosen and estimates:
-            chosen[task] = next(iter(estimates.values()))
+            preferred = (estimates[name] for name in PRIMARY_ORDER if name in estimates)
+            chosen[task] = next(preferred, next(iter(estimates.values())))
     return chosen
 
 

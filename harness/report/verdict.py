@@ -9,7 +9,7 @@ from harness.records import Comparison, MetricComparison, RunResult, Verdict
 from harness.report import words
 from harness.report.cautions import cautions
 from harness.report.figures import Glance, GlanceRow
-from harness.report.subject import Subject
+from harness.report.subject import Subject, leading
 from harness.report.training import falling, training_seconds, validation
 from harness.report.views import Answer, Fact, VerdictView
 from harness.wording import numbers
@@ -32,7 +32,7 @@ def verdict_view(subject: Subject) -> VerdictView:
 def headline(subject: Subject) -> Rich:
     """The verdict sentence."""
     if subject.comparison is None or subject.tuned is None:
-        first = next((e for group in subject.base.estimates.values() for e in group.values()), None)
+        first = next(iter(leading(subject.base, None).values()), None)
         sentence = words.single_headline(subject.base, first)
         return words.kept_together(sentence, words.label(first.label) if first else "")
     primary = subject.comparison.primary

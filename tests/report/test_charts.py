@@ -139,7 +139,11 @@ def test_flat_scores_still_have_an_axis(page: Page, parse: Parse) -> None:
     curve = page.checkpoints.curve
     assert curve is not None
     flat = replace(curve, points=tuple(replace(p, value=0.5, low=None, high=None) for p in curve.points))
-    assert "<svg" in charts.score_chart(flat)
+    # 0.5 ± 5 % of the range from 0 to 1, not a thousandth of it
+    assert {"0.45", "0.50", "0.55"} <= set(labels(parse(charts.score_chart(flat))))
+    zero = replace(curve, points=tuple(replace(p, value=0.0, low=0.0, high=0.0) for p in curve.points))
+    said = labels(parse(charts.score_chart(zero)))
+    assert not [text for text in said if text.startswith("\u2212")]
     line = Line("Rate", "", "Rate by step", "flat", ((1, 0.0), (2, 0.0)))
     assert "optimiser step" in labels(parse(charts.line_chart(line)))
 
@@ -178,3 +182,11 @@ def test_hostile_names_stay_text(parse: Parse) -> None:
     assert not svg.all("script")
     assert svg.one("title").text == "<script>alert(1)</script>\\x00\\ud800"
     assert "<script>alert(1)</script>\\x00\\ud800" in labels(svg)
+
+
+def test_the_figure_of_no_change_stands_beside_the_zero_line(parse: Parse) -> None:
+    svg = parse(charts.glance_chart(Glance("Change", "", (row(0.0, -1.0, 1.0),), "")))
+    figure = next(node for node in svg.all("text") if node.text == "+0.0")
+    assert figure.attrs["text-anchor"] == "start"
+    away = parse(charts.glance_chart(Glance("Change", "", (row(9.0, -1.0, 19.0),), "")))
+    assert next(node for node in away.all("text") if node.text == "+9.0").attrs["text-anchor"] == "middle"

@@ -92,3 +92,12 @@ def test_a_checkpoint_that_was_not_scored_on_the_measure_is_left_out(result: Exp
     first = replace(result.comparisons[0], metrics=result.comparisons[0].metrics[1:])
     found = view(replace(result, comparisons=(first, *result.comparisons[1:])))
     assert [row.name for row in found.rows] == ["step-100", "step-150"]
+
+
+def test_a_tie_is_no_win(result: ExperimentResult) -> None:
+    level = tuple(
+        replace(one, metrics=(m := replace(one.metrics[0], delta=0.0), *one.metrics[1:]), primary=m)
+        for one in result.comparisons
+    )
+    found = view(replace(result, comparisons=level))
+    assert found.finding == "Step 150 was chosen; none of three did better on the test set"

@@ -124,7 +124,7 @@ def test_a_single_run_shows_scores(single: ExperimentResult) -> None:
     assert [row.name for row in rows] == ["ROUGE-L", "Exact match", "BLEU"]
     assert rows[1].value == Quantity("20.0", "%")
     assert rows[1].interval == "11.8 to 31.8"
-    assert [row.method for row in rows] == ["t", "wilson", "t"]
+    assert [row.method for row in rows] == ["Student t", "Wilson", "Student t"]
     assert all(row.n == "60" for row in rows)
 
 
@@ -140,3 +140,15 @@ def test_a_single_run_says_how_many_were_scored(single: ExperimentResult) -> Non
     assert rows[1].rows[0].value == Quantity("–")
     empty = view(replace(single, runs=(replace(run, estimates={}),)))
     assert (empty.finding, empty.axis, empty.note) == ("No metric scored a sample", None, "")
+
+
+def test_a_single_run_speaks_of_the_usual_primary_measure(single: ExperimentResult) -> None:
+    run = single.runs[0]
+    turned = {name: run.estimates["held_out"][name] for name in ("bleu", "exact_match", "rougeL")}
+    assert view(replace(single, runs=(replace(run, estimates={"held_out": turned}),))).finding.startswith(
+        "ROUGE-L is"
+    )
+    only = {"bleu": turned["bleu"]}
+    assert view(replace(single, runs=(replace(run, estimates={"held_out": only}),))).finding.startswith(
+        "BLEU is"
+    )
