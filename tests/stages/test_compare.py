@@ -194,7 +194,7 @@ def test_a_task_that_only_one_run_has_is_left_out_and_said(make_run: RunMaker) -
 def test_other_settings_are_not_compared(make_run: RunMaker) -> None:
     base = make_run({"rougeL": LOW})
     tuned = make_run({"rougeL": HIGH}, name="step-8", estimates={"rougeL": {"signature": "stemmed"}})
-    with pytest.raises(InputError, match="the signature 'rougeL|test', tuned 'stemmed'"):
+    with pytest.raises(InputError, match=r"the signature 'rougeL\|test', tuned 'stemmed'"):
         compare(base, tuned)
 
 

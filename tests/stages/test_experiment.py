@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from harness.tuning import run as tuning
 
 
 @pytest.fixture
-def idle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """No model answers and none is trained."""
 
     def called(*_: Any, **__: Any) -> None:
@@ -42,7 +41,6 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(HfModel, "generate", called)
     monkeypatch.setattr(tuning, "build_trainer", called)
     monkeypatch.setattr(preparation, "prepare", called)
-    yield
 
 
 def without_timing(path: Path) -> dict[str, Any]:
@@ -168,7 +166,7 @@ def test_a_damaged_note_beside_the_data_is_named(
     # without the note the usual settings of a task hold
     assert task_for("held_out", model).decoding.max_new_tokens == 128
     (tmp_path / "held_out.json").write_text("[1]")
-    with pytest.raises(FileProblem, match="held_out.json: this does not hold the keys of a task"):
+    with pytest.raises(FileProblem, match=r"held_out\.json: this does not hold the keys of a task"):
         task_for("held_out", model)
 
 
