@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
+import struct
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,8 @@ FORMAT = "bfloat16 safetensors, version 1"
 """Changes when conversion gives other files, so that cached folders are made anew."""
 _MAGIC = b"GGUF"
 _UNREADABLE = (
-    OSError,
-    ValueError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    AttributeError,
-    MemoryError,
-    ArithmeticError,
+    *(OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError),
+    *(MemoryError, ArithmeticError, struct.error),
 )
 """What gguf, numpy and transformers raise on a damaged file, on wrong types and absurd sizes in it too."""
 
@@ -33,20 +27,6 @@ def check_gguf(path: Path) -> None:
         start = file.read(len(_MAGIC))
     if start != _MAGIC:
         raise FileProblem(path, f"this is not a GGUF file: it begins with {start!r}, not {_MAGIC!r}.")
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Transformers' GGUF reader draws a tqdm bar that its own switch does not reach."""
-    before = os.environ.get("TQDM_DISABLE")
-    os.environ["TQDM_DISABLE"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TQDM_DISABLE"]
-        else:
-            os.environ["TQDM_DISABLE"] = before
 
 
 def convert_gguf(path: Path, folder: Path) -> Path:
@@ -60,7 +40,8 @@ def convert_gguf(path: Path, folder: Path) -> Path:
 
     from harness.models.weights import quiet_transformers
 
-    with quiet_transformers(), _no_bars():
+    # the reader draws a bar that transformers' own switch does not reach
+    with quiet_transformers(), redirect_stderr(io.StringIO()):
         try:
             loaded = AutoModelForCausalLM.from_pretrained(
                 path.parent, gguf_file=path.name, dtype=torch.float32

@@ -280,8 +280,8 @@ def _end_tokens(model: Any, tokenizer: Any, stops: Sequence[str]) -> frozenset[i
     """
     configured = getattr(model.generation_config, "eos_token_id", None)
     ids = configured if isinstance(configured, list) else [configured]
-    special = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
-    asked = [special[stop] for stop in stops if stop in special]
+    added = tokenizer.added_tokens_decoder.items()
+    asked = [token for token, shape in added if shape.special and shape.content in stops]
     return frozenset(int(token) for token in [*ids, tokenizer.eos_token_id, *asked] if token is not None)
 
 
