@@ -206,6 +206,9 @@ def loss_chart(view: LossChart) -> Markup:
         canvas.segment((step, bounds[0]), (step, bounds[1]), RULE)
     if view.chosen is not None and view.chosen <= last:
         canvas.segment((view.chosen, bounds[0]), (view.chosen, bounds[1]), STRONG)
+        late = view.chosen > last / 2
+        side = {"align": "right", "dx": -5} if late else {"align": "left", "dx": 5}
+        canvas.text((view.chosen, bounds[1]), "chosen", SOFT, dy=12, **side)
     canvas.line(view.raw, QUIET if view.smooth else INK, 1 if view.smooth else 1.5)
     canvas.line(view.smooth, INK)
     canvas.line(view.validation, TUNED, 2)

@@ -57,6 +57,10 @@ def test_the_loss_chart_names_its_lines_and_marks_the_saves(page: Page, parse: P
         assert word in said
     without = replace(page.training.loss, validation=(), smooth=(), saved=(), chosen=None)
     assert "validation" not in labels(parse(charts.loss_chart(without)).one("svg"))
+    assert "chosen" in said
+    early = replace(page.training.loss, chosen=50)
+    mark = next(n for n in parse(charts.loss_chart(early)).all("text") if n.text == "chosen")
+    assert mark.attrs["text-anchor"] == "start"
     only_validation = replace(page.training.loss, raw=(), smooth=())
     assert "training" not in labels(parse(charts.loss_chart(only_validation)).one("svg"))
 
