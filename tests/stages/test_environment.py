@@ -16,10 +16,7 @@ def test_it_says_what_ran(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.command == "harness run 'my file.yaml'"
     assert found.python == platform.python_version()
     assert found.threads == torch.get_num_threads()
-    assert (
-        found.packages["torch"] == torch.__version__.partition("+")[0]
-        or found.packages["torch"] == torch.__version__
-    )
+    assert found.packages["torch"].startswith(torch.__version__.partition("+")[0])
     assert found.seeds == {"split": 7}
     assert found.device.startswith("cpu (")
     assert stage.environment({}, "cuda").device == "cuda"
