@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from harness.categorizers.base import Categorizer
 from harness.data.columns import map_rows
 from harness.data.loading import load_rows
 from harness.data.templates import PromptTemplate, get_template
-from harness.exceptions import FileProblem, InputError, UnknownName
+from harness.exceptions import BadValue, FileProblem, InputError, UnknownName
 from harness.metrics import create_metrics
 from harness.metrics.base import Metric
 from harness.models.base import Decoding
@@ -78,7 +79,14 @@ class TaskFile:
     decoding: Decoding = field(default_factory=Decoding)
     random_baseline: float | None = None
     limit: int | None = None
+    """Only the first so many samples."""
     about: str = ""
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise BadValue("limit", self.limit, "1 or more")
+        if self.random_baseline is not None and not math.isfinite(self.random_baseline):
+            raise BadValue("random_baseline", self.random_baseline, "a finite number")
 
 
 def make_task(name: str, samples: Sequence[Sample], how: TaskFile) -> Task:
@@ -112,15 +120,17 @@ def load_task(spec: str | Mapping[str, Any]) -> Task:
     """Load a task: a shipped name, a YAML file, a data file, or `{task: NAME, limit: N, ...}`."""
     if isinstance(spec, Mapping):
         changes = dict(spec)
-        name = str(changes.pop("task", ""))
-        if not name:
-            raise UnknownName(
-                "task key", ", ".join(map(str, spec)) or "nothing", ["task", *TaskFile.__annotations__]
-            )
+        name = changes.pop("task", None)
+        if not isinstance(name, str) or not name:
+            raise BadValue("a task", dict(spec), "a name, a file, or {task: NAME, limit: N, ...}")
     else:
         name, changes = spec, {}
+    if name == HELD_OUT:
+        raise InputError(
+            f"The task {HELD_OUT!r} is the test split of an experiment; it cannot be loaded alone."
+        )
     content, folder = _definition(name)
-    settings = build(TaskFile, {**content, **changes}, where=name if changes else "")
+    settings = build(TaskFile, {**content, **changes}, where=name)
     near = folder / settings.data
     loaded = load_rows(str(near) if near.exists() else settings.data)
     samples = map_rows(loaded, settings.columns).samples
