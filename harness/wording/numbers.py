@@ -131,7 +131,21 @@ def short_digest(digest: str) -> str:
     return f"{bare[:4]} {bare[4:8]}".strip() or UNKNOWN
 
 
-_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_WORDS = [
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 
 
 def in_words(number: int, *, capital: bool = False) -> str:

@@ -2,7 +2,8 @@
 
 Model outputs are hostile or at least strange: control and ANSI characters, characters that turn the reading direction,
 lone surrogates that no file can hold. `visible` turns those into escapes a reader can see; escaping for HTML is
-the template engine's work. `redact` keeps the reader's home folder and access tokens out of a file that is mailed around.
+the template engine's work. `redact` keeps the reader's home folder and access tokens out of a file that is mailed
+around.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _HOMES = re.compile(
     r"(?:/home/[^/\s\"']+|/Users/[^/\s\"']+|/root|[A-Za-z]:[\\/]+Users[\\/]+[^\\/\s\"']+)(?=[\\/\s\"':;,)]|$)"
 )
 _SECRETS = re.compile(
-    r"\b(?:hf|sk|ghp|gho|ghs|glpat|xox[abp]|AKIA)[-_]?[A-Za-z0-9_-]{16,}"
+    r"\b(?:hf_|sk[-_]|gh[pousr]_|github_pat_|glpat-|xox[abp]-)[A-Za-z0-9_-]{16,}"
+    r"|\bAKIA[A-Z0-9]{16}"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
     r"|(?i:(?<=key=)|(?<=token=)|(?<=password=)|(?<=--token )|(?<=--api-key ))[^\s\"'&]+"
 )
