@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.checkpoints import wheel
+from harness.cli import terminal
 from harness.cli.main import run
 
 WORDS = (
@@ -240,7 +241,10 @@ EXPERIMENTS = [
     ),
     experiment("an unknown key of data", "tune: {lr: 3}\n", "'tune.lr'", "learning_rate"),
     experiment(
-        "a wrong type", "evaluate: {max_new_tokens: many}\n", "evaluate.max_new_tokens is 'many'", "integer"
+        "a wrong type",
+        "evaluate: {max_new_tokens: many}\n",
+        "evaluate.max_new_tokens is 'many'",
+        "a whole number",
     ),
     experiment("a list for text", "compare: [rougeL]\n", "compare is ['rougeL']", "must be"),
     experiment("an impossible share", "compare: {alpha: 5}\n", "compare.alpha is 5", "between 0 and 1"),
@@ -410,6 +414,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("HARNESS_WORKSPACE", raising=False)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(wheel, "_download", fetched)
+    # on a busy machine a stage that fails at once may take long enough to be told of
+    monkeypatch.setattr(terminal, "_FIRST_SECONDS", 1e9)
     return tmp_path
 
 
@@ -435,7 +441,9 @@ def test_one_plain_line_and_the_exit_code(
 
 RUNNER = """
 import contextlib, io, json, os, sys
+from harness.cli import terminal
 from harness.cli.main import run
+terminal._FIRST_SECONDS = 1e9
 found = []
 for folder, arguments in json.load(sys.stdin):
     os.chdir(folder)

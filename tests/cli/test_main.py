@@ -75,6 +75,17 @@ def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) ->
     assert left.value.code == 2
 
 
+def test_a_closed_pipe_ends_quietly(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed() -> None:
+        raise BrokenPipeError
+
+    discarded = []
+    monkeypatch.setitem(list_verb._ROWS, "metrics", closed)  # type: ignore[arg-type]
+    monkeypatch.setattr(command, "_discard_output", lambda: discarded.append(True))
+    said = call("list", "metrics")
+    assert (said.code, said.out, said.err, discarded) == (0, "", "", [True])
+
+
 @pytest.mark.parametrize("arguments", ["--help", "list metrics", "list metrics --help"])
 def test_a_reader_that_goes_away_is_no_error(arguments: str, tmp_path: Path) -> None:
     said = tmp_path / "stderr"

@@ -92,6 +92,17 @@ def test_an_unknown_total_is_left_out(clock: Clock, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "reading:, lines\n"
 
 
+def test_a_terminal_gets_the_bars(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(terminal.sys.stderr, "isatty", lambda: True, raising=False)
+    with shown_progress() as progress:
+        progress("training", 0, 0)
+        progress("training", 2, 3, "loss 1.2")
+    assert "2/3" in capsys.readouterr().err
+
+
 def test_the_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_WORKSPACE", raising=False)
     assert workspace_of(None) == Path("runs")

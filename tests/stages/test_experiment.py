@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,13 +125,15 @@ def test_reading_gives_back_the_whole_experiment(finished: Finished, tmp_path: P
 
 
 @pytest.mark.usefixtures("idle")
-def test_a_second_call_uses_no_model_and_ends_the_same(finished: Finished) -> None:
-    before = {path: path.read_bytes() for path in finished.folder.rglob("*.jsonl")}
-    first = without_timing(finished.folder / "results.json")
-    with Store.open(finished.workspace) as store:
-        again = run_experiment(finished.settings, Workplace(finished.folder, store))
-    assert without_timing(finished.folder / "results.json") == first
-    assert {path: path.read_bytes() for path in finished.folder.rglob("*.jsonl")} == before
+def test_a_second_call_uses_no_model_and_ends_the_same(finished: Finished, tmp_path: Path) -> None:
+    workspace = shutil.copytree(finished.workspace, tmp_path / "copy")
+    folder = workspace / finished.folder.name
+    before = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
+    first = without_timing(folder / "results.json")
+    with Store.open(workspace) as store:
+        again = run_experiment(finished.settings, Workplace(folder, store))
+    assert without_timing(folder / "results.json") == first
+    assert {path: path.read_bytes() for path in folder.rglob("*.jsonl")} == before
     assert again.comparisons == finished.result.comparisons
 
 
