@@ -24,7 +24,9 @@ pytestmark = pytest.mark.slow
 
 STEPS, BATCH, ASKED = 6, 2, 12
 CHILD = """
-import json, sys
+import json, signal, sys
+# a shell's background jobs ignore Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from harness.models import hf
 rows, steps = [0], [0]
 answer = hf.HfModel._generate_batch
@@ -142,9 +144,9 @@ def before_the_last_result(folder: Path) -> bool:
     return any((folder / "runs/tiny/eval/step-6").glob("results.json"))
 
 
-MOMENTS = [
+MOMENTS = [in_training, in_a_save, in_generation, in_a_run_folder]
+ALL_MOMENTS = [
     in_the_data,
-    in_training,
     in_a_save,
     in_generation,
     late_in_generation,
@@ -197,7 +199,7 @@ def test_after_a_kill_the_same_command_ends_the_same(
 
 
 def test_kill_after_kill(folder: Path, uninterrupted: Path) -> None:
-    for moment in (in_a_save, in_generation, late_in_generation, in_a_run_folder):
+    for moment in ALL_MOMENTS:
         assert interrupt(folder, moment, signal.SIGKILL)[0] == -signal.SIGKILL
     finish(folder)
     check_the_same(folder, uninterrupted)
