@@ -12,6 +12,14 @@ from support.tiny_model import build_adapter, build_model, build_tokenizer, rand
 from harness.models.hf import HfModel, HfSettings
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Models this small only wait for each other's threads."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_model(tmp_path_factory.mktemp("tiny"))

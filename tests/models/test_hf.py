@@ -420,7 +420,8 @@ def test_log_likelihoods_equal_lm_eval_s(tiny_folder: Path, open_hf: Opener) -> 
 
     peer = HFLM(pretrained=str(tiny_folder), dtype="float32", device="cpu", batch_size=4)
     # beyond the longest sequence of 512 too: both drop the beginning
-    pairs = [*PAIRS, ("b" * 600, " tail"), ("c" * 508, "tails")]
+    varied = "".join(chr(97 + i * i % 26) for i in range(600))
+    pairs = [*PAIRS, (varied, " tail"), (varied[:508], "tails"), (varied[:509], "tails")]
     theirs = peer.loglikelihood(
         [Instance("loglikelihood", {}, pair, index) for index, pair in enumerate(pairs)], disable_tqdm=True
     )

@@ -219,6 +219,8 @@ def test_an_adapter_that_does_not_fit_is_refused_and_the_base_stays_clean(
         pool.get(tiny_folder, "float32", "cpu").use(adapter)
     assert str(caught.value).startswith(f"{adapter}: this adapter cannot be put on its base model (")
     assert "\n" not in str(caught.value)
+    clean = pool.get(tiny_folder, "float32", "cpu").use(None)
+    assert not [name for name, _ in clean.named_modules() if "lora" in name]
     for again, oracle in (
         (None, plain_logits(tiny_folder)),
         (tiny_adapter, plain_logits(tiny_folder, tiny_adapter)),
