@@ -19,7 +19,10 @@ from harness.records import Generation, LogLikelihood, Prompt
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How text is generated. temperature 0 is greedy; `stop` strings end an answer and are cut off."""
+    """How text is generated. temperature 0 is greedy; `stop` strings end an answer and are cut off.
+
+    An empty stop string stands at every place and means nothing; it is left out.
+    """
 
     max_new_tokens: int = 128
     temperature: float = 0.0
@@ -34,8 +37,9 @@ class Decoding:
             raise BadValue("temperature", self.temperature, "0 (greedy) or more")
         if not 0 < self.top_p <= 1:
             raise BadValue("top_p", self.top_p, "above 0 and at most 1")
-        if isinstance(self.stop, str) or "" in self.stop:
-            raise BadValue("stop", self.stop, "a list of texts, none of them empty")
+        if isinstance(self.stop, str):
+            raise BadValue("stop", self.stop, "a list of texts")
+        object.__setattr__(self, "stop", tuple(stop for stop in self.stop if stop))
 
 
 GeneratedBatch = tuple[Sequence[int], Sequence[Generation]]

@@ -51,14 +51,17 @@ def test_all_answers_come_back_in_the_order_of_the_prompts() -> None:
         ({"temperature": math.inf}, "temperature is inf, but must be 0 (greedy) or more."),
         ({"top_p": 0.0}, "top_p is 0.0, but must be above 0 and at most 1."),
         ({"top_p": 1.01}, "top_p is 1.01, but must be above 0 and at most 1."),
-        ({"stop": ("a", "")}, "stop is ('a', ''), but must be a list of texts, none of them empty."),
-        ({"stop": "###"}, "stop is '###', but must be a list of texts, none of them empty."),
+        ({"stop": "###"}, "stop is '###', but must be a list of texts."),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadValue) as caught:
         Decoding(**settings)  # type: ignore[arg-type]
     assert str(caught.value) == sentence
+
+
+def test_empty_stop_strings_are_left_out() -> None:
+    assert Decoding(stop=("", "a", "")).stop == ("a",)
 
 
 def test_settings_at_their_limits_are_taken() -> None:
