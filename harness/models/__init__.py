@@ -6,7 +6,6 @@ from harness.models.scripted import ScriptedModel
 from harness.registry import Registry
 
 BUILT_IN = (
-    # "hf" belongs here: ("hf", HFModel) of harness/models/hf.py
     ("openai", OpenAIModel),
     ("scripted", ScriptedModel),
 )

@@ -107,6 +107,9 @@ class HfModel:
             return None
         config = json.loads((self.adapter / "adapter_config.json").read_text(encoding="utf-8"))
         config.pop("base_model_name_or_path", None)
+        for key in ("target_modules", "modules_to_save"):  # peft writes sets, whose order changes by process
+            if isinstance(config.get(key), list):
+                config[key] = sorted(config[key])
         files = weight_files(self.adapter, pickled=self.settings.allow_pickle)
         text = json.dumps(config, sort_keys=True) + files_digest(files)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -485,3 +485,17 @@ def test_opening_and_fingerprinting_need_no_transformers(tiny_folder: Path) -> N
 def test_one_pool_serves_models_of_the_same_folder(tiny_folder: Path, open_hf: Opener) -> None:
     pool = WeightsPool()
     assert open_hf(tiny_folder, pool=pool).weights is open_hf(tiny_folder, pool=pool, max_rows=3).weights
+
+
+def test_the_fingerprint_does_not_see_the_order_in_which_peft_wrote_its_sets(tmp_path: Path) -> None:
+    base = build_model(tmp_path / "base")
+    adapter = build_adapter(tmp_path / "adapter", base)
+    model = HfModel("tuned", base, adapter, HfSettings(dtype="float32"), WeightsPool())
+    before = model.fingerprint
+    path = adapter / "adapter_config.json"
+    config = json.loads(path.read_text())
+    assert len(config["target_modules"]) > 1
+    config["target_modules"] = list(reversed(config["target_modules"]))
+    path.write_text(json.dumps(config))
+    again = HfModel("tuned", base, adapter, HfSettings(dtype="float32"), WeightsPool())
+    assert again.fingerprint == before
