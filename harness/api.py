@@ -12,16 +12,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.exceptions import BadValue, FileProblem, HarnessError, InputError
 from harness.metrics import metric
 from harness.models.base import Model
+from harness.models.digest import digest
 from harness.progress import Progress, silent
 from harness.records import Comparison, ExperimentResult, Message, RunResult, Sample, Score, Verdict
 from harness.store import NoStore, Storage, Store
+
+if TYPE_CHECKING:
+    from harness.data.settings import DataSettings
+    from harness.tuning import TuneSettings
 
 __all__ = [
     "BadValue",
@@ -89,8 +94,9 @@ def finetune(
 ) -> Model:
     """Fine-tune `base` on a data file; returns the last checkpoint as a model.
 
-    out: folder of prepared data and checkpoints, by default WORKSPACE/DATA-METHOD; the same call again returns
-    what is finished there. data_settings and settings: the keys of the `data:` and `tune:` blocks.
+    out: folder of prepared data and checkpoints, by default WORKSPACE/DATA-METHOD-DIGEST, one for each choice
+    of settings; the same call again returns what is finished there. data_settings and settings: the keys of
+    the `data:` and `tune:` blocks.
     """
     from harness.data.settings import DataSettings
     from harness.models.hf import HfModel
@@ -105,7 +111,7 @@ def finetune(
     lengths, keys = split_lengths(settings)
     prepared = build(DataSettings, {"path": str(data), **(data_settings or {}), **lengths}, where="data")
     tune = build(TuneSettings, {"method": method, **keys}, where="tune")
-    folder = Path(out) if out is not None else _workspace() / f"{Path(str(data)).stem}-{method}"
+    folder = Path(out) if out is not None else _default_folder(base, prepared, tune)
     return finetune_on(base, prepared, tune, folder, progress=progress).model
 
 
@@ -123,14 +129,16 @@ def evaluate(
 
     changes: keys of the task to change, such as `limit=100` or `metrics=["rouge"]`.
     """
+    from harness.stages.environment import environment_of
     from harness.stages.evaluate import RunLabel
     from harness.stages.evaluate import evaluate as evaluate_stage
     from harness.stages.heldout import task_for
 
     names = [task] if isinstance(task, str) else list(task)
     tasks = [task_for(each, model, changes) for each in names]
+    label = RunLabel(name or model.name, environment=environment_of(model, tasks))
     with _store(workspace, store=store) as opened:
-        return evaluate_stage(model, tasks, opened, RunLabel(name or model.name), progress)
+        return evaluate_stage(model, tasks, opened, label, progress)
 
 
 @dataclass(frozen=True)
@@ -177,9 +185,10 @@ def compare(
     `held_out` is the test split of the last tuned model's own fine-tuning.
     """
     from harness.stages.compare import CompareSettings, check_primary
+    from harness.stages.environment import environment_of
     from harness.stages.evaluate import RunLabel, check_names
     from harness.stages.evaluate import evaluate as evaluate_stage
-    from harness.stages.heldout import measure_names, task_for
+    from harness.stages.heldout import history, measure_names, task_for
     from harness.stages.runfiles import read_run
     from harness.stages.stored import result_of_runs
 
@@ -197,12 +206,13 @@ def compare(
     runs = []
     with _store(workspace, store=True) as opened:
         for index, side in enumerate(sides):
-            label = RunLabel("base" if index == 0 else side.name)
             if isinstance(side, RunResult):
                 runs.append(side)
             else:
+                label = RunLabel("base" if index == 0 else side.name, environment=environment_of(side, tasks))
                 runs.append(evaluate_stage(side, tasks, opened, label, progress))
-    return Compared(result_of_runs(runs, settings))
+    data, training = history(models[-1])
+    return Compared(replace(result_of_runs(runs, settings), data=data, training=training))
 
 
 def run(
@@ -216,6 +226,12 @@ def run(
     folder = Path(workspace or _workspace()) / settings.name
     with _store(workspace, store=True) as opened:
         return Compared(run_experiment(settings, Workplace(folder, opened, progress)))
+
+
+def _default_folder(base: Model | str, data: DataSettings, tune: TuneSettings) -> Path:
+    """One folder for each choice of base and settings, so that a second training does not replace the first."""
+    named = digest([base if isinstance(base, str) else base.fingerprint, asdict(data), asdict(tune)])
+    return _workspace() / f"{Path(data.path).stem}-{tune.method}-{named[:8]}"
 
 
 def _workspace() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,15 @@ def test_the_three_lines(work: Path, tiny_model: Path, monkeypatch: pytest.Monke
     assert (work / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert isinstance(compared.verdict, harness.Verdict)
     assert str(compared) == compared.comparison.sentence
+    assert compared.result.data is not None
+    assert compared.result.data.splits == {"train": 28, "validation": 4, "test": 8}
+    assert compared.result.training is not None
+    assert [step for step, _ in compared.result.training.checkpoints] == [2, 4]
     assert [run.name for run in compared.result.runs] == ["base", f"{tiny_model} step 4"]
     assert len(compared.result.runs[0].samples) == 8
-    assert (work / "runs" / "docs-lora" / "checkpoints" / "checkpoint-4").is_dir()
-    card = read_prepared(work / "runs" / "docs-lora" / "data").card
+    (folder,) = (work / "runs").glob("docs-lora-*")
+    assert (folder / "checkpoints" / "checkpoint-4").is_dir()
+    card = read_prepared(folder / "data").card
     assert card.lengths is not None
     assert card.lengths.limit == 96
 
@@ -67,6 +73,30 @@ def test_the_three_lines(work: Path, tiny_model: Path, monkeypatch: pytest.Monke
     again = harness.finetune(base, data="docs.jsonl", method="lora", data_settings=DATA, **TUNE)
     assert again.fingerprint == tuned.fingerprint
     assert harness.compare(base, again).comparison.metrics == compared.comparison.metrics
+
+
+def test_a_second_training_into_the_same_folder_is_another_checkpoint(work: Path, tiny_model: Path) -> None:
+    base = harness.load_model(str(tiny_model), dtype="float32")
+    made, answers = [], []
+    for rate in (0.01, 0.05):
+        keys = {**TUNE, "learning_rate": rate}
+        made.append(harness.finetune(base, "docs.jsonl", out="tuned", data_settings=DATA, **keys))
+        answers.append([sample.generation for sample in harness.evaluate(made[-1]).samples])
+    assert made[0].fingerprint != made[1].fingerprint
+    with pytest.raises(harness.InputError, match="were replaced since it was opened"):
+        harness.evaluate(made[0], store=False)
+    # the oracle: the second one's files in a folder that no model was loaded from before
+    shutil.copytree(work / "tuned", work / "copy")
+    copied = harness.load_model(work / "copy" / "checkpoints" / "checkpoint-4", dtype="float32")
+    assert [sample.generation for sample in harness.evaluate(copied, store=False).samples] == answers[1]
+    assert answers[0] != answers[1]
+
+
+def test_trainings_with_other_settings_get_folders_of_their_own(work: Path, tiny_model: Path) -> None:
+    base = harness.load_model(str(tiny_model), dtype="float32")
+    for rate in (0.01, 0.05):
+        harness.finetune(base, "docs.jsonl", data_settings=DATA, **{**TUNE, "learning_rate": rate})
+    assert len(list((work / "runs").glob("docs-lora-*"))) == 2
 
 
 def test_prepare_returns_the_parts_and_writes_them(work: Path) -> None:

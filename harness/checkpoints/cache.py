@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.exceptions import FileProblem
+from harness.data.files import FAILED_HALF_WAY
+from harness.exceptions import FileProblem, StageFailed
 from harness.models.files import weight_files
 
 ORIGIN = "origin.json"
@@ -39,10 +40,11 @@ def cached_model(name: str, origin: Mapping[str, str], make: Callable[[Path], Pa
             (made / ORIGIN).write_text(json.dumps(origin), encoding="utf-8")
             _move(made, folder, origin)
     except OSError as problem:
-        raise FileProblem(
-            folder,
-            f"the model cannot be stored here ({problem.strerror or problem}); HARNESS_CACHE names another place.",
-        ) from problem
+        reason = f"the model cannot be stored here ({problem.strerror or problem})"
+        if problem.errno in FAILED_HALF_WAY:
+            resume = "Make room, or set HARNESS_CACHE to another place, and give the same command again."
+            raise StageFailed("Converting the model", f"{folder}: {reason}.", resume) from problem
+        raise FileProblem(folder, f"{reason}; HARNESS_CACHE names another place.") from problem
     return folder
 
 

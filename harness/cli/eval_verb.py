@@ -26,7 +26,9 @@ def verb(
     ],
     task: Annotated[
         list[str],
-        typer.Option(help="Task name, YAML file, data file, or held_out of a fine-tuned folder. Repeatable."),
+        typer.Option(
+            help="Task name, YAML file, data file, or a fine-tuned folder for its test split. Repeatable."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Run folder [WORKSPACE/eval/MODEL].")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first samples of each task.")] = None,
@@ -47,6 +49,7 @@ def verb(
     from harness.cli.options import key_values
     from harness.cli.run_table import estimate_table
     from harness.exceptions import CheckpointBroken
+    from harness.stages.environment import environment_of
     from harness.stages.evaluate import RunLabel, check_names, evaluate
     from harness.stages.heldout import load_other, task_for
     from harness.stages.layout import EVALUATIONS, check_folder
@@ -68,8 +71,12 @@ def verb(
         opened = open_model(model, settings, allow_pickle=allow_pickle, progress=progress)
         tasks = [loaded.get(name) or task_for(name, opened, changes) for name in task]
         with open_store(place, no_store=no_store) as store:
-            run = evaluate(opened, tasks, store, RunLabel(folder.name), progress)
+            label = RunLabel(folder.name, environment=environment_of(opened, tasks))
+            run = evaluate(opened, tasks, store, label, progress)
         write_run(run, folder)
+    for each in loaded.values():
+        for reason, rows in each.skipped.items():
+            typer.echo(f"Skipped in {each.name}, {reason}: {rows:,}.")
     for line in estimate_table(run):
         typer.echo(line)
     typer.echo(f"Run: {folder}")

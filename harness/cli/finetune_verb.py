@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.terminal import JsonOption, PickleOption, check_output_file, shown_progress, write_json
+from harness.cli.terminal import JsonOption, check_output_file, shown_progress, write_json
 
 
 def verb(
@@ -25,8 +25,6 @@ def verb(
         list[str] | None, typer.Option(help="FIELD=COLUMN, e.g. input=question. Repeatable.")
     ] = None,
     json_file: JsonOption = None,
-    *,
-    allow_pickle: PickleOption = False,
 ) -> None:
     """Prepare the data and fine-tune on its training part."""
     from harness.cli.data_options import data_settings
@@ -40,7 +38,7 @@ def verb(
     data = data_settings({"path": data_file, "template": template, **lengths}, {}, column)
     settings = build(TuneSettings, {"method": method, "epochs": epochs, **keys}, where="tune")
     with shown_progress() as progress:
-        tuned = finetune_on(model, data, settings, out, progress=progress, allow_pickle=allow_pickle)
+        tuned = finetune_on(model, data, settings, out, progress=progress)
     training = tuned.training
     losses = [point.validation_loss for point in training.points if point.validation_loss is not None]
     said = f", validation loss {losses[-1]:.3f}" if losses else ""

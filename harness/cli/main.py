@@ -6,6 +6,7 @@ import errno
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from harness.exceptions import HarnessError, UnknownName
@@ -24,6 +25,7 @@ VERBS = {
 
 EXIT_INPUT, EXIT_HALFWAY, EXIT_INTERRUPTED = 2, 3, 130
 _FULL_OR_LOCKED = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_RESUME = "Everything done so far is stored; the same command goes on."
 
 
 def main() -> None:
@@ -36,26 +38,29 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = _dispatch(list(arguments))
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _said(
-            "Interrupted. Everything done so far is stored; the same command goes on.", EXIT_INTERRUPTED
-        )
-    except HarnessError as problem:
-        return _said(str(problem), problem.exit_code)
     except BrokenPipeError:
         # the reader went away (`harness list | head`): no complaint, and none from Python at exit
         _discard_output()
         return 0
-    except OSError as problem:
-        if problem.errno not in _FULL_OR_LOCKED:
-            raise
-        where = f"{problem.filename}: " if problem.filename else ""
-        return _said(
-            f"{where}{problem.strerror}. Everything done so far is stored; "
-            "once it can be written, the same command goes on.",
-            EXIT_HALFWAY,
-        )
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - Python's own exit code, 1, means "the answer is no"
+        return _said(*_sentence(problem))
     return code
+
+
+def _sentence(problem: BaseException) -> tuple[str, int]:
+    """What to say of an exception, and the exit code; a bug shows where it is, too."""
+    if isinstance(problem, HarnessError):
+        return str(problem), problem.exit_code
+    if isinstance(problem, KeyboardInterrupt):
+        return f"Interrupted. {_RESUME}", EXIT_INTERRUPTED
+    if isinstance(problem, MemoryError):
+        return f"There is not enough memory for this. {_RESUME}", EXIT_HALFWAY
+    if isinstance(problem, OSError) and problem.errno in _FULL_OR_LOCKED:
+        where = f"{problem.filename}: " if problem.filename else ""
+        later = "Everything done so far is stored; once it can be written, the same command goes on."
+        return f"{where}{problem.strerror}. {later}", EXIT_HALFWAY
+    traceback.print_exception(problem)
+    return f"This should not have happened: {type(problem).__name__}. {_RESUME}", EXIT_HALFWAY
 
 
 def _discard_output() -> None:

@@ -63,6 +63,18 @@ class MappedRows:
     also_fits: tuple[ColumnSet, ...] = ()
     """Other recognised sets, on other columns, that were not used."""
 
+    @property
+    def skipped_counts(self) -> dict[str, int]:
+        """How many rows were left out, by reason."""
+        return {reason: len(rows) for reason, rows in self.skipped.items()}
+
+    def check_usable(self, source: str) -> None:
+        """Raise FileProblem where every row was left out."""
+        if not self.samples:
+            reasons = ", ".join(f"{reason}: {number:,}" for reason, number in self.skipped_counts.items())
+            rows = sum(self.skipped_counts.values())
+            raise FileProblem(source, f"no row of {rows:,} can be used ({reasons}).")
+
 
 class UnknownColumns(FileProblem):
     """No recognised column set fits, and no mapping was given."""

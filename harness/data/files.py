@@ -9,10 +9,11 @@ from pathlib import Path
 
 from harness.exceptions import FileProblem, HarnessError, StageFailed
 
-_FAILED_HALF_WAY = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+FAILED_HALF_WAY = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+"""What a disk says in the middle of the work, not because of a wrong name."""
 
 
-def ready_folder(folder: Path) -> None:
+def ready_folder(folder: Path, stage: str = "Preparing the data") -> None:
     """Make the output folder and check that it takes files; FileProblem if it is a file or read-only."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -20,11 +21,14 @@ def ready_folder(folder: Path) -> None:
         os.close(handle)
         Path(probe).unlink()
     except OSError as problem:
-        raise _cannot_write(folder, problem) from problem
+        raise _cannot_write(folder, problem, stage) from problem
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`, flushed to disk; an earlier file stays untouched if anything fails."""
+def write_whole(path: Path, content: bytes, stage: str = "Preparing the data") -> None:
+    """Replace `path` by `content`, flushed to disk; an earlier file stays untouched if anything fails.
+
+    A full disk is a StageFailed that names the stage, a folder that takes no files a FileProblem.
+    """
     temporary = None
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -37,17 +41,17 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as problem:
-        raise _cannot_write(path, problem) from problem
+        raise _cannot_write(path, problem, stage) from problem
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
-def _cannot_write(path: Path, problem: OSError) -> HarnessError:
+def _cannot_write(path: Path, problem: OSError, stage: str) -> HarnessError:
     reason = problem.strerror or type(problem).__name__
-    if problem.errno in _FAILED_HALF_WAY:
+    if problem.errno in FAILED_HALF_WAY:
         resume = "Make room and give the same command again."
-        return StageFailed("Preparing the data", f"{path} could not be written ({reason}).", resume)
+        return StageFailed(stage, f"{path} could not be written ({reason}).", resume)
     if problem.errno in {errno.EEXIST, errno.ENOTDIR}:
         return FileProblem(path, "this is, or lies below, a file, but must be an output folder.")
     return FileProblem(path, f"this cannot be written ({reason}).")

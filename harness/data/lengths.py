@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from harness.data.templates import PromptTemplate
 from harness.exceptions import BadValue
-from harness.records import LengthHistogram, Prompt, Sample, prompt_text
+from harness.records import LengthHistogram, Prompt, Sample
 
 TokenCounter = Callable[[Sequence[tuple[Prompt, str]]], Sequence[int]]
 """Tokens of each (prompt, answer) pair, the way training sees it."""
@@ -22,25 +22,11 @@ def check_side(side: str) -> None:
         raise BadValue("truncation_side", side, '"right" (cuts the end) or "left" (cuts the start)')
 
 
-def per_text(count: Callable[[str], int]) -> TokenCounter:
-    """Make a counter of pairs from a counter of one text; a chat prompt counts as its readable text."""
-
-    def counter(pairs: Sequence[tuple[Prompt, str]]) -> list[int]:
-        return [count(prompt_text(prompt) + answer) for prompt, answer in pairs]
-
-    return counter
-
-
 def token_lengths(
     samples: Sequence[Sample], template: PromptTemplate, count: TokenCounter
 ) -> tuple[int, ...]:
     """Count tokens of prompt plus answer of every sample, in order."""
     return tuple(count([(template.prompt(sample), template.completion(sample)) for sample in samples]))
-
-
-def longer_than(samples: Sequence[Sample], lengths: Sequence[int], limit: int) -> tuple[Sample, ...]:
-    """Give the samples that truncation at `limit` tokens would cut, in order."""
-    return tuple(sample for sample, length in zip(samples, lengths, strict=True) if length > limit)
 
 
 def length_histogram(lengths: Sequence[int], limit: int, side: str = "right") -> LengthHistogram | None:

@@ -17,7 +17,6 @@ from harness.data.settings import DataSettings
 from harness.data.similarity import question_text
 from harness.data.split import Split, hold_out_validation, split_samples
 from harness.data.templates import PromptTemplate, get_template
-from harness.exceptions import FileProblem
 from harness.progress import Progress, silent
 from harness.records import DataCard, LengthHistogram, Sample, prompt_text
 
@@ -80,16 +79,13 @@ def _clean(source: str, settings: DataSettings, limit: int | None, prefix: str) 
     if limit is not None:
         loaded = replace(loaded, rows=loaded.rows[:limit])
     mapped = map_rows(loaded, settings.columns, prefix)
-    skipped = {reason: len(rows) for reason, rows in mapped.skipped.items()}
-    if not mapped.samples:
-        reasons = ", ".join(f"{reason}: {number:,}" for reason, number in skipped.items())
-        raise FileProblem(source, f"no row of {len(loaded.rows):,} can be used ({reasons}).")
+    mapped.check_usable(source)
     unique = remove_duplicates(mapped.samples, settings.near_duplicate_threshold, settings.split.seed)
     return _Cleaned(
         loaded=loaded,
         columns=mapped.columns.label,
         samples=unique.kept,
-        skipped=skipped,
+        skipped=mapped.skipped_counts,
         exact=len(unique.exact),
         near=len(unique.near),
         warnings=tuple(column_warnings(source, mapped)),

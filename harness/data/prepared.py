@@ -37,7 +37,12 @@ def write_prepared(prepared: Prepared, folder: Path | str) -> None:
     (folder / CARD).unlink(missing_ok=True)
     for side in SIDES:
         write_samples(folder / f"{side}.jsonl", getattr(prepared, side))
-    write_whole(folder / CARD, json.dumps(card_to_json(prepared.card), indent=2).encode() + b"\n")
+    write_card(prepared.card, folder)
+
+
+def write_card(card: DataCard, folder: Path) -> None:
+    """Replace the card of a folder of prepared data, whole or not at all."""
+    write_whole(folder / CARD, json.dumps(card_to_json(card), indent=2).encode() + b"\n")
 
 
 def read_prepared(folder: Path | str) -> Prepared:

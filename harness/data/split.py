@@ -1,7 +1,8 @@
 """Splits samples into training, validation and test rows by seed, groups kept together.
 
-Groups are ordered by a hash of the seed and the id of their first sample, not by a shuffle of positions: rows
-that are added or removed later hardly change on which side the others fall.
+Groups are ordered by a hash of the seed and the first of their questions, not by a shuffle of positions: rows that
+are added, removed or corrected later hardly change on which side the others fall, so that the next iteration
+of the data is measured on nearly the same test rows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.data.similarity import question_key
 from harness.exceptions import BadValue, InputError
 from harness.records import Sample
 
@@ -99,7 +101,9 @@ def _divide(
     members: dict[int, list[int]] = {}
     for position, group in enumerate(groups if groups is not None else range(len(samples))):
         members.setdefault(group, []).append(position)
-    waiting = sorted(members.values(), key=lambda group: _rank(seed, samples[group[0]].id))
+    waiting = sorted(
+        members.values(), key=lambda group: min(_rank(seed, samples[position]) for position in group)
+    )
     side = {"test": set[int](), "validation": set[int]()}
     for name, count in wanted.items():
         waiting = _fill(side[name], waiting, count)
@@ -130,8 +134,9 @@ def _fill(taken: set[int], waiting: list[list[int]], count: int) -> list[list[in
     return left
 
 
-def _rank(seed: int, sample_id: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{sample_id}".encode("utf-8", "surrogatepass")).digest()
+def _rank(seed: int, sample: Sample) -> bytes:
+    question = question_key(sample) or sample.target or ""
+    return hashlib.sha256(f"{seed}:{question}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _one_group(rows: int) -> str:

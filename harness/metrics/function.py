@@ -48,7 +48,7 @@ def metric_class(function: ScoreFunction, measure: Measure, *, needs_target: boo
 
         @property
         def signature(self) -> str:
-            """Name and digest of the code."""
+            """Name and digest of the file it stands in."""
             return f"{measure.name}|code:{digest}"
 
         def score(self, answer: str, sample: Sample) -> Mapping[str, Score]:
@@ -63,10 +63,14 @@ def metric_class(function: ScoreFunction, measure: Measure, *, needs_target: boo
 
 
 def code_digest(function: Callable[..., object]) -> str:
-    """Digest a function's source, or its bytecode where no source is to be had, to 12 hex digits."""
+    """Digest the file a function stands in, since it may use the rest of it, to 12 hex digits.
+
+    Where there is no such file (a notebook), its own source; without that, its bytecode.
+    """
     try:
-        code = inspect.getsource(function).encode("utf-8")
-    except OSError:
+        path = Path(inspect.getfile(function))
+        code = path.read_bytes() if path.is_file() else inspect.getsource(function).encode("utf-8")
+    except (OSError, TypeError):
         compiled = function.__code__
         code = compiled.co_code + repr((compiled.co_consts, compiled.co_names)).encode("utf-8")
     return hashlib.sha256(code).hexdigest()[:12]

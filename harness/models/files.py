@@ -7,6 +7,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _BLOCK = 1 << 22
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""(name, bytes, time of change in ns, inode) of each file: tells cheaply that a file was replaced."""
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "chat_template.json",
+    "chat_template.jinja",
+)
+"""What decides how text becomes tokens, in one kind of tokenizer or another."""
 
 
 def weight_files(folder: Path, *, pickled: bool = False) -> list[Path]:
@@ -36,3 +54,10 @@ def files_digest(paths: Iterable[Path]) -> str:
         state = file_digest(path) if path.is_file() else "missing"
         digest.update(f"{path.name}:{state}\n".encode())
     return digest.hexdigest()
+
+
+def weights_stamp(folder: Path) -> Stamp:
+    """The stamp of a folder's weight files and config, pickled ones included."""
+    named = [*weight_files(folder), *pickled_weights(folder), *sorted(folder.glob("*config.json"))]
+    states = [(path.name, path.stat()) for path in named]
+    return tuple((name, state.st_size, state.st_mtime_ns, state.st_ino) for name, state in states)

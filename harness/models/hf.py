@@ -13,32 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.exceptions import BadValue, InputError
+from harness.exceptions import BadValue, FileProblem, InputError
 from harness.models.base import Decoding, GeneratedBatch, ScoredBatch
 from harness.models.batches import plan_batches
-from harness.models.files import files_digest, weight_files
-from harness.records import Finish, Generation, LogLikelihood, Message, Prompt
+from harness.models.files import TOKENIZER_FILES, Stamp, files_digest, weight_files, weights_stamp
+from harness.models.turns import chat_text
+from harness.records import Finish, Generation, LogLikelihood, Prompt
 
 if TYPE_CHECKING:
     from harness.models.scoring import EncodedPair
     from harness.models.weights import LoadedWeights, WeightsPool
 
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tekken.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "added_tokens.json",
-    "special_tokens_map.json",
-    "chat_template.json",
-    "chat_template.jinja",
-    "generation_config.json",
-)
+_GENERATION = "generation_config.json"
 
 
 @dataclass(frozen=True)
@@ -88,13 +74,14 @@ class HfModel:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of weight files, adapter, config, tokenizer files, trusted code and dtype."""
+        _ = self._opened
         pickled = self.settings.allow_pickle
         code = sorted(self.folder.glob("*.py")) if self.settings.trust_remote_code else []
         parts = {
             "weights": files_digest(
                 [*weight_files(self.folder, pickled=pickled), self.folder / "config.json", *code]
             ),
-            "tokenizer": files_digest([self.folder / name for name in _TOKENIZER_FILES]),
+            "tokenizer": files_digest([self.folder / name for name in (*TOKENIZER_FILES, _GENERATION)]),
             "adapter": self.adapter_digest,
             "dtype": self.dtype,
         }
@@ -114,13 +101,26 @@ class HfModel:
         text = json.dumps(config, sort_keys=True) + files_digest(files)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @cached_property
+    def _opened(self) -> list[Stamp]:
+        """The files' stamps when they were first looked at: the fingerprint speaks of these files alone."""
+        return self._stamps()
+
+    def _stamps(self) -> list[Stamp]:
+        return [weights_stamp(folder) for folder in (self.folder, self.adapter) if folder is not None]
+
     def with_adapter(self, adapter: Path, name: str) -> HfModel:
         """The same base with another adapter, sharing the loaded weights."""
         return replace(self, name=name, adapter=adapter)
 
     @property
     def weights(self) -> LoadedWeights:
-        """The loaded base and tokenizer; loads them if need be."""
+        """The loaded base and tokenizer; loads them if need be. FileProblem where the files were replaced since."""
+        if self._stamps() != self._opened:
+            raise FileProblem(
+                self.adapter or self.folder,
+                "the files of this checkpoint were replaced since it was opened; open it again.",
+            )
         dtype, device = self.resolved
         return self.pool.get(
             self.folder,
@@ -130,6 +130,11 @@ class HfModel:
             allow_pickle=self.settings.allow_pickle,
         )
 
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer alone; no weights are loaded for it."""
+        return self.pool.tokenizer(self.folder, trust_remote_code=self.settings.trust_remote_code)
+
     def render(self, prompt: Prompt) -> tuple[str, bool]:
         """The text of a prompt, and whether the tokenizer may still add its own special tokens.
 
@@ -138,17 +143,7 @@ class HfModel:
         """
         if isinstance(prompt, str):
             return prompt, True
-        tokenizer = self.weights.tokenizer
-        if tokenizer.chat_template is None:
-            return _plain_turns(prompt), True
-        from jinja2 import TemplateError
-
-        turns = [{"role": message.role, "content": message.content} for message in prompt]
-        try:
-            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        except TemplateError as problem:
-            raise InputError(f"The model's chat template refuses this prompt: {problem}") from problem
-        return str(text), False
+        return chat_text(self.tokenizer, prompt)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Token ids of a prompt; InputError where it cannot be put into tokens."""
@@ -157,7 +152,7 @@ class HfModel:
 
     def _tokens(self, text: str, *, special: bool) -> list[int]:
         try:
-            return [int(token) for token in self.weights.tokenizer.encode(text, add_special_tokens=special)]
+            return [int(token) for token in self.tokenizer.encode(text, add_special_tokens=special)]
         except (TypeError, UnicodeEncodeError) as problem:
             raise InputError("The text holds half a character (a lone surrogate): no tokens.") from problem
 
@@ -171,7 +166,7 @@ class HfModel:
     def generate(
         self, prompts: Sequence[Prompt], decoding: Decoding, have: Collection[int] = ()
     ) -> Iterator[GeneratedBatch]:
-        """See `Model.generate`. Prompts too long for the model lose their beginning.
+        """See `Model.generate`. Prompts too long for the model lose their beginning, counted in `cut`.
 
         An answer ends where the model's longest sequence does, even if `max_new_tokens` is more.
         """
@@ -182,15 +177,19 @@ class HfModel:
         if longest and decoding.max_new_tokens >= longest:
             decoding = replace(decoding, max_new_tokens=max(1, longest - 1))
         encoded: dict[int, list[int]] = {}
+        cut: dict[int, int] = {}
         for index, prompt in enumerate(prompts):
             try:
-                encoded[index] = self._fit(self.encode(prompt), decoding.max_new_tokens)
+                tokens = self.encode(prompt)
+                encoded[index] = self._fit(tokens, decoding.max_new_tokens)
+                cut[index] = max(0, len(tokens) - len(encoded[index]))
             except InputError as problem:
                 if index not in known:
                     yield [index], [Generation("", 0, Finish.FAILED, str(problem))]
         lengths = {index: len(tokens) + decoding.max_new_tokens for index, tokens in encoded.items()}
         for wanted in self._batches(lengths, known):
-            yield wanted, self._generate_batch([encoded[index] for index in wanted], decoding)
+            answers = self._generate_batch([encoded[index] for index in wanted], decoding)
+            yield wanted, [replace(given, cut=cut[i]) for i, given in zip(wanted, answers, strict=True)]
 
     def _batches(self, lengths: Mapping[int, int], known: Collection[int]) -> Iterator[list[int]]:
         """Indices of each batch that has something left to do; planned from all, the known ones included."""
@@ -242,7 +241,7 @@ class HfModel:
         head = self._tokens(bare, special=special)
         whole = self._tokens(text + continuation, special=special)
         if not head:
-            head = [_start_token(self.weights.tokenizer)]
+            head = [_start_token(self.tokenizer)]
             whole = [*head, *whole]
         if not continuation:
             whole = head
@@ -268,12 +267,7 @@ class HfModel:
         longest = self.weights.architecture.longest
         room = max(1, longest - new_tokens) if longest else len(tokens)
         kept = tokens[-room:] if len(tokens) > room else tokens
-        return kept or [_start_token(self.weights.tokenizer)]
-
-
-def _plain_turns(messages: Sequence[Message]) -> str:
-    turns = [f"### {message.role.capitalize()}:\n{message.content}" for message in messages]
-    return "\n\n".join([*turns, "### Assistant:\n"])
+        return kept or [_start_token(self.tokenizer)]
 
 
 def _end_tokens(model: Any, tokenizer: Any, stops: Sequence[str]) -> frozenset[int]:

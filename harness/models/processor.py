@@ -31,7 +31,7 @@ def resolve_dtype(dtype: str, device: str) -> str:
             raise BadValue("dtype", dtype, f'"auto" or one of {", ".join(DTYPES)}')
         return dtype
     if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return "bfloat16" if device == "cpu" and cpu_has_bfloat16() else "float32"
 
 
@@ -41,4 +41,4 @@ def cpu_has_bfloat16() -> bool:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16 "))
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags.split())

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from harness.exceptions import FileProblem
 from harness.models.architecture import Architecture
-from harness.models.files import weight_files
+from harness.models.files import Stamp, weight_files, weights_stamp
 from harness.models.processor import DTYPES
 from harness.models.reason import first_line
 
@@ -38,7 +38,8 @@ class LoadedWeights:
     model: Any
     tokenizer: Any
     architecture: Architecture
-    adapters: dict[Path, str] = field(default_factory=dict)
+    adapters: dict[tuple[Path, Stamp], str] = field(default_factory=dict)
+    """Names in `model` by folder and state of its files: a folder may come to hold another adapter."""
     spoiled: bool = False
     """An adapter failed half-way: its layers may be in the base, which must be loaded afresh."""
 
@@ -48,19 +49,24 @@ class LoadedWeights:
             if self.adapters:
                 self.model.base_model.disable_adapter_layers()
             return self.model
-        if adapter not in self.adapters:
-            self._add(adapter)
+        key = adapter, weights_stamp(adapter)
+        if key not in self.adapters:
+            self._add(*key)
         self.model.base_model.enable_adapter_layers()
-        self.model.set_adapter(self.adapters[adapter])
+        self.model.set_adapter(self.adapters[key])
         return self.model
 
-    def _add(self, adapter: Path) -> None:
+    def _add(self, adapter: Path, stamp: Stamp) -> None:
         from peft import PeftModel
 
         name = f"adapter{len(self.adapters)}"
         self.spoiled = True
         try:
             with warnings.catch_warnings():
+                # peft itself asks for a name that transformers has given up
+                warnings.filterwarnings(
+                    "ignore", message=".*is_gradient_checkpointing", category=FutureWarning
+                )
                 # peft only warns of weights that are not there, and leaves them random
                 warnings.filterwarnings("error", message="Found missing adapter keys")
                 if self.adapters:
@@ -74,7 +80,7 @@ class LoadedWeights:
                 adapter, f"this adapter cannot be put on its base model ({first_line(problem)})"
             ) from problem
         self.model.eval()
-        self.adapters[adapter] = name
+        self.adapters[adapter, stamp] = name
         self.spoiled = False
 
 
@@ -82,8 +88,9 @@ class WeightsPool:
     """Keeps the base used last, so that a base and its adapters need the memory of one base."""
 
     def __init__(self) -> None:
-        self._key: tuple[Path, str, str] | None = None
+        self._key: tuple[Path, Stamp, str, str] | None = None
         self._weights: LoadedWeights | None = None
+        self._tokenizers: dict[tuple[Path, Stamp], Any] = {}
 
     def get(
         self,
@@ -95,7 +102,7 @@ class WeightsPool:
         allow_pickle: bool = False,
     ) -> LoadedWeights:
         """Load a folder of weights, or return it if it is the one in memory."""
-        key = (folder, dtype, device)
+        key = (folder, weights_stamp(folder), dtype, device)
         if self._weights is None or self._weights.spoiled or self._key != key:
             self._weights = None
             self._weights = load(
@@ -103,6 +110,30 @@ class WeightsPool:
             )
             self._key = key
         return self._weights
+
+    def tokenizer(self, folder: Path, *, trust_remote_code: bool = False) -> Any:
+        """The tokenizer of a folder, loaded without its weights and kept."""
+        key = folder, weights_stamp(folder)
+        if key not in self._tokenizers:
+            self._tokenizers = {key: load_tokenizer(folder, trust_remote_code=trust_remote_code)}
+        return self._tokenizers[key]
+
+    def release(self) -> None:
+        """Give the memory of the loaded base back, before a training loads its own."""
+        self._weights = None
+
+
+def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
+    """Read the tokenizer of a local folder; FileProblem where there is none that can be used."""
+    with quiet_transformers():
+        try:
+            return AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=trust_remote_code, local_files_only=True
+            )
+        except (*_UNLOADABLE, ImportError) as problem:
+            raise FileProblem(
+                folder, f"no tokenizer can be loaded from this folder ({first_line(problem)})"
+            ) from problem
 
 
 def load(

@@ -62,6 +62,24 @@ class SampleResult:
     """Measure name -> score."""
     categories: tuple[Category, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    cut: int = 0
+    """Tokens at the prompt's beginning that the model had no room for."""
+    uncategorized: tuple[str, ...] = ()
+    """Why a categorizer could not look at this answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What else would change the numbers."""
+
+    harness: str
+    python: str
+    platform: str
+    packages: Mapping[str, str]
+    device: str
+    threads: int
+    seeds: Mapping[str, int]
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,8 @@ class RunResult:
     """Samples on which the model returned numbers that are not finite: more than 0 means broken."""
     timing: Mapping[str, float] = field(default_factory=dict)
     """Wall-clock seconds by name; `model_seconds` is the time inside the model."""
+    environment: Environment | None = None
+    """Where it was made; None where that was not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,20 +234,6 @@ class Training:
     """(step, folder) of every complete save, by step."""
     adapter_bytes: int
     timing: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What else would change the numbers."""
-
-    harness: str
-    python: str
-    platform: str
-    packages: Mapping[str, str]
-    device: str
-    threads: int
-    seeds: Mapping[str, int]
-    command: str
 
 
 @dataclass(frozen=True, slots=True)

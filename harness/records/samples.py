@@ -74,6 +74,8 @@ class Generation:
     tokens: int
     finish: Finish
     failure: str | None = None
+    cut: int = 0
+    """Tokens at the prompt's beginning that the model had no room for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def cautions(subject: Subject) -> tuple[str, ...]:
     for run, who in _runs(subject):
         # A comparison words the failures of its own runs.
         found += [] if subject.comparison else _failed(run, who)
-        found += [*_refused(run, who), *_unscored(run, who), *_cut_off(run, who)]
+        found += [*_refused(run, who), *_unscored(run, who), *_cut_off(run, who), *_shortened(run, who)]
     found += _data(subject)
     return tuple(dict.fromkeys(found))
 
@@ -125,6 +125,22 @@ def _cut_off(run: RunResult, who: str) -> list[str]:
     return [
         f"{count(cut)} of {answers} of {who} stopped at the token limit. {they} scored as far as written."
     ]
+
+
+def _shortened(run: RunResult, who: str) -> list[str]:
+    """Questions that the model could not read whole, answers that a categorizer could not look at."""
+    found = []
+    if cut := sum(1 for sample in run.samples if sample.cut):
+        found.append(
+            f"{count(cut)} of {plural(len(run.samples), 'prompt')} lost {'its' if cut == 1 else 'their'} beginning: "
+            f"{who} takes no more tokens."
+        )
+    if failed := [sample for sample in run.samples if sample.uncategorized]:
+        reason = words.label(failed[0].uncategorized[0], 120)
+        found.append(
+            f"{plural(len(failed), 'answer')} of {who} could not be searched for mistakes of every kind ({reason})."
+        )
+    return found
 
 
 def _data(subject: Subject) -> list[str]:

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,6 +21,7 @@ from harness.report.figures import Bars
 from harness.report.summary import summarise
 from harness.report.views import Page
 from harness.resources import resource
+from harness.stages.layout import write_output
 from harness.wording.text import visible
 
 
@@ -47,37 +45,14 @@ def render_report(result: ExperimentResult) -> str:
 def write_report(result: ExperimentResult, path: Path) -> Path:
     """Write the report to `path`, whole or not at all, and return the path.
 
-    Missing folders are made. Raises FileProblem where the path cannot be written.
+    Missing folders are made. Raises FileProblem where the path cannot be written, StageFailed on a full disk.
     """
     path = Path(path)
     if path.is_dir():
         raise FileProblem(path, "this is a folder; the report needs the name of a file.")
     text = render_report(result)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text.encode())
-    except OSError as problem:
-        reason = problem.strerror or type(problem).__name__
-        raise FileProblem(path, f"the report cannot be written here: {reason}.") from problem
+    write_output(path, text.encode(), "The report")
     return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the target, then move over it, so that a kill leaves the old report or the new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files private; a report is as readable as any other output.
-        part.chmod(0o644)
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
 
 
 def _environment() -> Environment:

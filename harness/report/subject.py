@@ -6,13 +6,12 @@ task's leading measure: the primary one, or the first that was compared.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
 from harness.exceptions import BadValue
 from harness.records import Comparison, Estimate, ExperimentResult, RunResult, SampleResult
-from harness.stages.compare import PRIMARY_ORDER
+from harness.stages.compare import PRIMARY_ORDER, keyed
 from harness.wording.headline import unchanged
 
 
@@ -113,20 +112,9 @@ def study(result: ExperimentResult) -> Subject:
 
 
 def _pairs(base: RunResult, tuned: RunResult | None, gauges: dict[str, Estimate]) -> tuple[Pair, ...]:
-    left, right = _keyed(base), _keyed(tuned) if tuned else {}
+    left, right = keyed(base), keyed(tuned) if tuned else {}
     keys = list(left) + [key for key in right if key not in left]
     return tuple(_pair(left.get(key), right.get(key), gauges.get(key[0])) for key in keys)
-
-
-def _keyed(run: RunResult) -> dict[tuple[str, str, int], SampleResult]:
-    """Samples by task, prompt hash, and which occurrence of that prompt it is: the key that comparisons join on."""
-    seen: Counter[tuple[str, str]] = Counter()
-    keyed: dict[tuple[str, str, int], SampleResult] = {}
-    for sample in run.samples:
-        prompt = (sample.task, sample.prompt_hash)
-        keyed[(*prompt, seen[prompt])] = sample
-        seen[prompt] += 1
-    return keyed
 
 
 def _pair(base: SampleResult | None, tuned: SampleResult | None, gauge: Estimate | None) -> Pair:

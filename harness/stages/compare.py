@@ -132,20 +132,25 @@ def _find_primary(wanted: str, there: Sequence[tuple[str, str]]) -> tuple[str, s
 
 def _join(base: RunResult, tuned: RunResult, tasks: Sequence[str]) -> _Joined:
     """Join on task and prompt hash; a prompt that stands twice is joined in order."""
-    left, right = _keyed(base), _keyed(tuned)
+    left, right = keyed(base), keyed(tuned)
     pairs: dict[str, list[tuple[SampleResult, SampleResult]]] = {task: [] for task in tasks}
+    changed = []
     for key, sample in left.items():
         if key in right and sample.task in pairs:
-            pairs[sample.task].append((sample, right[key]))
+            if sample.target == right[key].target:
+                pairs[sample.task].append((sample, right[key]))
+            else:
+                changed.append(f"{sample.task}/{sample.sample_id}")
     unpaired = {
+        "given another target": tuple(changed),
         f"only in {base.name}": tuple(f"{s.task}/{s.sample_id}" for k, s in left.items() if k not in right),
         f"only in {tuned.name}": tuple(f"{s.task}/{s.sample_id}" for k, s in right.items() if k not in left),
     }
     return _Joined(pairs, {reason: ids for reason, ids in unpaired.items() if ids})
 
 
-def _keyed(run: RunResult) -> dict[tuple[str, str, int], SampleResult]:
-    """Samples by task, prompt hash, and which occurrence of that prompt it is."""
+def keyed(run: RunResult) -> dict[tuple[str, str, int], SampleResult]:
+    """Samples by task, prompt hash, and which occurrence of that prompt it is: what comparisons join on."""
     seen: Counter[tuple[str, str]] = Counter()
     keyed: dict[tuple[str, str, int], SampleResult] = {}
     for sample in run.samples:
@@ -175,6 +180,8 @@ def _warnings(base: RunResult, tuned: RunResult, joined: _Joined) -> tuple[str, 
             f"{base.name} ran in {ours or 'an unknown number format'}, {tuned.name} in "
             f"{theirs or 'an unknown one'}. Part of the change may come from that."
         )
+    if base.environment and tuned.environment and base.environment.packages != tuned.environment.packages:
+        said.append(f"{base.name} and {tuned.name} were made with different versions of the libraries.")
     if base.fingerprint == tuned.fingerprint:
         said.append("Both runs are of the same weights: the tuned checkpoint is the base.")
     return tuple(said)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness.models.base import Model
+from harness.models.hf import HfModel
 from harness.records import Environment
+from harness.tasks import Task
 
 _PACKAGES = (
     "torch",
@@ -38,6 +41,18 @@ def environment(seeds: Mapping[str, int], device: str = "cpu") -> Environment:
         seeds=dict(seeds),
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     )
+
+
+def environment_of(model: Model, tasks: Sequence[Task]) -> Environment:
+    """Describe the evaluation of one model in this process."""
+    seeds = {f"decoding of {task.name}": task.decoding.seed for task in tasks}
+    return environment(seeds, model.resolved[1] if isinstance(model, HfModel) else "remote")
+
+
+def unknown_environment() -> Environment:
+    """Of a run whose folder does not say where it was made."""
+    unknown = "not recorded"
+    return Environment(unknown, unknown, unknown, {}, unknown, 0, {}, unknown)
 
 
 def _version(name: str) -> str:

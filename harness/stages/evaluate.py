@@ -14,7 +14,16 @@ from harness.metrics.runner import score_samples
 from harness.models.base import Model
 from harness.models.digest import digest
 from harness.progress import Progress, silent
-from harness.records import Estimate, Finish, Generation, RunResult, SampleResult, Score, prompt_hash
+from harness.records import (
+    Environment,
+    Estimate,
+    Finish,
+    Generation,
+    RunResult,
+    SampleResult,
+    Score,
+    prompt_hash,
+)
 from harness.records.samples import prompt_json
 from harness.store.base import Storage, Table
 from harness.store.cached import answer
@@ -30,6 +39,7 @@ class RunLabel:
     name: str
     step: int | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ def evaluate(
         samples=samples,
         nonfinite=sum(sample.finish is Finish.NONFINITE for sample in samples),
         timing=timing,
+        environment=label.environment,
     )
 
 
@@ -103,6 +114,8 @@ def _run_task(model: Model, task: Task, store: Storage, progress: Progress, leve
             scores=row,
             categories=categories,
             metadata=sample.metadata,
+            cut=generation.cut,
+            uncategorized=tuple(reason for ident, reason in found.failures if ident == sample.id),
         )
         for sample, prompt, generation, text, row, categories in zip(
             task.samples, prompts, generations, answers, scores, found.categories, strict=True
@@ -144,6 +157,9 @@ def _measured_seconds(model: Model, task: Task, store: Storage, computed: int, s
 def _settings(model: Model, tasks: Sequence[Task]) -> dict[str, str]:
     """What a reader needs to repeat the run."""
     settings = {f"task {task.name}": task.signature for task in tasks}
+    for task in tasks:
+        for reason, rows in task.skipped.items():
+            settings[f"task {task.name}, skipped, {reason}"] = f"{rows:,} rows"
     dtype = getattr(model, "dtype", None)
     if isinstance(dtype, str):
         settings["dtype"] = dtype

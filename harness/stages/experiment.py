@@ -26,7 +26,7 @@ from harness.records import Comparison, ExperimentResult, RunResult, Training
 from harness.stages.compare import check_primary, compare
 from harness.stages.environment import environment
 from harness.stages.evaluate import RunLabel, check_names, evaluate
-from harness.stages.heldout import experiment_keys, held_out, held_out_file, measure_names, remember
+from harness.stages.heldout import changed, experiment_keys, held_out, held_out_file, measure_names, remember
 from harness.stages.layout import CHECKPOINTS, DATA, EVALUATIONS, check_folder
 from harness.stages.preparation import check_data, measure_once, prepare_once
 from harness.stages.resultfile import write_experiment
@@ -34,7 +34,7 @@ from harness.stages.runfiles import write_run
 from harness.stages.settings import ExperimentSettings, Spec, check_lengths, is_held_out
 from harness.store.base import Storage
 from harness.tasks import HELD_OUT, Task, load_task
-from harness.tuning import TuneSettings, finetune
+from harness.tuning import TuneSettings, check_model_folder, finetune
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,11 @@ def run_experiment(settings: ExperimentSettings, place: Workplace) -> Experiment
     tasks = _tasks(settings, prepared, others, place.folder / DATA)
     if settings.tune is not None and prepared is not None and tuner is not None and settings.data is not None:
         training = tune(tuner, prepared, settings.data, settings.tune, place)
-    runs = [_evaluate(base, tasks, RunLabel("base"), place)]
+    made = environment(_seeds(settings), tuner.resolved[1] if tuner else "remote")
+    runs = [_evaluate(base, tasks, RunLabel("base", environment=made), place)]
     for step, folder in training.checkpoints if training else ():
         model = checkpoint_model(base, Path(folder), f"{base.name} step {step}")
-        runs.append(_evaluate(model, tasks, RunLabel(f"step-{step}", step), place))
+        runs.append(_evaluate(model, tasks, RunLabel(f"step-{step}", step, environment=made), place))
     measures = [measure for task in tasks for metric in task.metrics for measure in metric.measures]
     comparisons = tuple(compare(runs[0], run, settings.compare, measures) for run in runs[1:])
     chosen, reason = choose(runs, training)
@@ -77,7 +78,7 @@ def run_experiment(settings: ExperimentSettings, place: Workplace) -> Experiment
         comparisons=comparisons,
         chosen=chosen,
         chosen_reason=reason,
-        environment=environment(_seeds(settings), tuner.resolved[1] if tuner else "remote"),
+        environment=made,
         data=prepared.card if prepared else None,
         training=training,
         digests=_digests(base, comparisons, prepared),
@@ -100,6 +101,11 @@ def trainable(model: Model) -> HfModel:
         raise InputError(f"The model {model.name!r} cannot be fine-tuned: only weights on disk can.")
     if model.adapter is not None:
         raise InputError(f"The model {model.name!r} is an adapter; fine-tune its base instead.")
+    if model.settings.trust_remote_code:
+        raise InputError(
+            "trust_remote_code cannot be used with `tune:`: training runs no code of a checkpoint."
+        )
+    check_model_folder(model.folder)
     return model
 
 
@@ -108,7 +114,9 @@ def tune(
 ) -> Training:
     """Fine-tune on the prepared training rows; the length limit is that of the data settings."""
     check_lengths(data, settings)
-    limits = {"max_length": data.max_length, "truncation_side": data.truncation_side}
+    base.pool.release()
+    where = settings.device if settings.device != "auto" else base.settings.device
+    limits = {"max_length": data.max_length, "truncation_side": data.truncation_side, "device": where}
     return finetune(
         base.folder,
         prepared.train,
@@ -155,7 +163,7 @@ def _other_tasks(settings: ExperimentSettings) -> list[Task]:
 def _own_keys(settings: ExperimentSettings, spec: Spec) -> dict[str, Any]:
     """Keys of held_out: the experiment's, changed by those that stand beside its name."""
     changes = {} if isinstance(spec, str) else {key: spec[key] for key in spec if key != "task"}
-    return experiment_keys(settings) | changes
+    return changed(experiment_keys(settings), changes)
 
 
 def _tasks(

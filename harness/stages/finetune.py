@@ -39,28 +39,22 @@ def finetune_on(
     out: Path,
     *,
     progress: Progress = silent,
-    allow_pickle: bool = False,
 ) -> Tuned:
     """Fine-tune into `out`; the same call again goes on, or returns what is finished."""
     check_folder(out)
     check_lengths(data, settings)
     check_data(data)
-    opened = None if model in alias_names() else _open(model, progress, allow_pickle=allow_pickle)
+    opened = None if model in alias_names() else _open(model, progress)
     prepare_once(data, out / DATA, progress)
-    base = opened or _open(model, progress, allow_pickle=allow_pickle)
+    base = opened or _open(model, progress)
     prepared = measure_once(data, base, out / DATA, progress)
     training = tune(base, prepared, data, settings, Workplace(out, NoStore(), progress))
     step, folder = training.checkpoints[-1]
     return Tuned(checkpoint_model(base, Path(folder), f"{base.name} step {step}"), prepared, training, data)
 
 
-def _open(model: str | HfModel, progress: Progress, *, allow_pickle: bool) -> HfModel:
-    given = (
-        model
-        if isinstance(model, HfModel)
-        else open_model(model, allow_pickle=allow_pickle, progress=progress)
-    )
-    return trainable(given)
+def _open(model: str | HfModel, progress: Progress) -> HfModel:
+    return trainable(model if isinstance(model, HfModel) else open_model(model, progress=progress))
 
 
 def split_lengths(tune: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

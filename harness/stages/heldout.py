@@ -8,14 +8,16 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from harness.data.prepared import Prepared, read_prepared
+from harness.data.prepared import CARD, Prepared, read_prepared
 from harness.exceptions import FileProblem, InputError, UnknownName
 from harness.metrics.base import Metric
 from harness.models.base import Model
 from harness.models.hf import HfModel
-from harness.stages.layout import DATA, write_output
+from harness.records import DataCard, Training
+from harness.stages.layout import CHECKPOINTS, DATA, write_output
 from harness.stages.settings import ExperimentSettings
 from harness.tasks import HELD_OUT, Task, TaskFile, build, load_task, make_task
+from harness.tuning import stored_training
 
 _FILE = "held_out.json"
 _FIXED = ("name", "data", "columns")
@@ -26,13 +28,28 @@ def task_for(name: str, model: Model, changes: Mapping[str, Any] | None = None) 
     """Load a task by name or file, with some of its keys changed."""
     if name != HELD_OUT:
         return load_other(name, changes)
-    folder = data_folder(model)
+    return _held_out_in(data_folder(model), changes)
+
+
+def _held_out_in(folder: Path, changes: Mapping[str, Any] | None) -> Task:
+    """The test split of prepared data, asked as the experiment beside it asks."""
     prepared = read_prepared(folder)
-    return held_out(prepared, {"template": prepared.card.template, **_remembered(folder), **(changes or {})})
+    keys = {"template": prepared.card.template, **_remembered(folder)}
+    return held_out(prepared, changed(keys, changes or {}))
+
+
+def changed(keys: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of a task with some of them changed; of `decoding` only what is named."""
+    merged = {**keys, **changes}
+    if isinstance(keys.get("decoding"), Mapping) and isinstance(changes.get("decoding"), Mapping):
+        merged["decoding"] = {**keys["decoding"], **changes["decoding"]}
+    return merged
 
 
 def load_other(name: str, changes: Mapping[str, Any] | None = None) -> Task:
-    """Load a task that is not held_out; this needs no model."""
+    """Load a task that needs no model to be found; a fine-tuned or experiment folder names its own test split."""
+    if (data := Path(name) / DATA / CARD).is_file():
+        return _held_out_in(data.parent, changes)
     return load_task({"task": name, **changes}) if changes else load_task(name)
 
 
@@ -81,12 +98,21 @@ def data_folder(model: Model) -> Path:
     """The prepared data that a checkpoint was fine-tuned on: `OUT/data` beside `OUT/checkpoints/...`."""
     if isinstance(model, HfModel):
         folder = (model.adapter or model.folder).parent.parent / DATA
-        if (folder / "card.json").is_file():
+        if (folder / CARD).is_file():
             return folder
     raise InputError(
         f"The task {HELD_OUT!r} is the test split of a fine-tuning, and {model.name!r} is not a checkpoint of one; "
-        "name a data file instead."
+        "name the folder of the fine-tuning, or a data file, instead."
     )
+
+
+def history(model: Model) -> tuple[DataCard | None, Training | None]:
+    """What a checkpoint learned from and how, where it is one of a fine-tuning that is still there."""
+    try:
+        folder = data_folder(model)
+    except InputError:
+        return None, None
+    return read_prepared(folder).card, stored_training(folder.parent / CHECKPOINTS)
 
 
 def measure_names(metrics: Sequence[Metric]) -> list[str]:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from harness.data.files import ready_folder, write_whole
-from harness.exceptions import FileProblem, StageFailed
+from harness.exceptions import FileProblem
 
 DATA = "data"
 CHECKPOINTS = "checkpoints"
@@ -38,16 +38,8 @@ def check_file(path: Path) -> None:
 
 def write_output(path: Path, content: bytes, stage: str = "Writing the results") -> None:
     """Write a file whole or not at all and make its folder; a full disk is a StageFailed that names the stage."""
-    try:
-        ready_folder(path.parent)
-        write_whole(path, content)
-    except StageFailed as problem:
-        reason = getattr(problem.__cause__, "strerror", None) or "the disk refused"
-        raise StageFailed(
-            stage,
-            f"{path} could not be written ({reason}).",
-            "Make room and give the same command again.",
-        ) from problem
+    ready_folder(path.parent, stage)
+    write_whole(path, content, stage)
 
 
 def _why_not(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from harness.data.columns import choose_columns
 from harness.data.lengths import TokenCounter, length_histogram, token_lengths
 from harness.data.loading import load_rows
 from harness.data.prepare import prepare
-from harness.data.prepared import Prepared, read_prepared, write_prepared
+from harness.data.prepared import Prepared, read_prepared, write_card, write_prepared
 from harness.data.settings import DataSettings
 from harness.data.templates import get_template
-from harness.exceptions import InputError
+from harness.exceptions import FileProblem, InputError
 from harness.models.base import Model
 from harness.models.digest import digest
 from harness.models.hf import HfModel
@@ -31,7 +32,8 @@ def prepare_once(data: DataSettings, folder: Path, progress: Progress = silent) 
     """
     key = _key(data)
     if _marker(folder).get("data") == key:
-        return read_prepared(folder)
+        with suppress(FileProblem):  # someone removed or changed a file: it is made again
+            return read_prepared(folder)
     return _prepare(data, folder, key, progress)
 
 
@@ -41,16 +43,17 @@ def measure_once(data: DataSettings, model: HfModel, folder: Path, progress: Pro
     if marker.get("tokens") == model.fingerprint:
         return read_prepared(folder)
     key = marker["data"] or ""
-    # Lengths of another model, and what was said of them, stand in the card already.
-    other = marker["tokens"] is not None
-    prepared = _prepare(data, folder, key, silent) if other else read_prepared(folder)
+    prepared = read_prepared(folder)
+    if prepared.card.lengths is not None:
+        # Of another model, or of a run that ended before it said so: the card's warnings speak of them already.
+        prepared = _prepare(data, folder, key, silent)
     progress("count tokens", 0, 1)
     samples = (*prepared.train, *prepared.validation, *prepared.test)
     counted = token_lengths(samples, get_template(data.template), model.count_tokens)
     lengths = length_histogram(counted, data.max_length, data.truncation_side)
     warnings = (*prepared.card.warnings, *length_warnings(lengths))
     prepared = replace(prepared, card=replace(prepared.card, lengths=lengths, warnings=warnings))
-    write_prepared(prepared, folder)
+    write_card(prepared.card, folder)
     _mark(folder, key, model.fingerprint)
     progress("count tokens", 1, 1)
     return prepared

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.exceptions import FileProblem
-from harness.records import ExperimentResult, Training
+from harness.records import ExperimentResult, RunResult, Training
 from harness.stages.layout import CHECKPOINTS, EVALUATIONS, write_output
 from harness.stages.runfiles import RESULTS, json_bytes, read_run, run_to_json
 
@@ -25,7 +25,7 @@ def experiment_to_json(result: ExperimentResult) -> dict[str, Any]:
     """The whole experiment as plain data; `results` and `estimates` are those of the chosen checkpoint."""
     chosen = run_to_json(result.runs[result.chosen or 0])
     headline = result.headline
-    runs = [_without_timing(run_to_json(run)) for run in result.runs]
+    runs = [_stored_form(run) for run in result.runs]
     return {
         "name": result.name,
         "verdict": str(headline.verdict) if headline else None,
@@ -56,6 +56,11 @@ def _training_to_json(training: Training | None) -> dict[str, Any] | None:
     return _without_timing(asdict(replace(training, checkpoints=named)))
 
 
+def _stored_form(run: RunResult) -> dict[str, Any]:
+    """A run as it stands in the experiment's file; the environment of all runs stands there once."""
+    return {key: inner for key, inner in _without_timing(run_to_json(run)).items() if key != "environment"}
+
+
 def _without_timing(value: Mapping[str, Any]) -> dict[str, Any]:
     return {key: inner for key, inner in value.items() if key != "timing"}
 
@@ -73,6 +78,10 @@ def read_experiment(folder: Path) -> ExperimentResult:
     try:
         value = json.loads(path.read_bytes())
         runs = tuple(read_run(folder / EVALUATIONS / run["name"]) for run in value["runs"])
+        if json.loads(json_bytes([_stored_form(run) for run in runs])) != value["runs"]:
+            raise FileProblem(
+                folder, "some of its runs were made again later; give the command of the experiment again."
+            )
         training = value["training"]
         if training is not None:
             saves = [(step, str(folder / CHECKPOINTS / name)) for step, name in training["checkpoints"]]

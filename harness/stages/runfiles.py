@@ -8,9 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.data.files import ready_folder
 from harness.data.samples_file import json_line
 from harness.exceptions import FileProblem
-from harness.records import Category, Estimate, Finish, Message, Prompt, RunResult, SampleResult, Score
+from harness.records import (
+    Category,
+    Environment,
+    Estimate,
+    Finish,
+    Message,
+    Prompt,
+    RunResult,
+    SampleResult,
+    Score,
+)
 from harness.stages.layout import EVALUATIONS, write_output
 
 RESULTS = "results.json"
@@ -19,6 +30,8 @@ SAMPLES = "samples.jsonl"
 
 def write_run(run: RunResult, folder: Path) -> None:
     """Write a run; `results.json` comes last, so that a folder that has it is complete."""
+    ready_folder(folder, "Writing the results")
+    (folder / RESULTS).unlink(missing_ok=True)
     lines = [json_line(sample_to_json(sample)) + b"\n" for sample in run.samples]
     write_output(folder / SAMPLES, b"".join(lines))
     write_output(folder / RESULTS, json_bytes(run_to_json(run)))
@@ -50,6 +63,7 @@ def run_to_json(run: RunResult) -> dict[str, Any]:
         "estimates": {
             task: {n: asdict(e) for n, e in found.items()} for task, found in run.estimates.items()
         },
+        "environment": asdict(run.environment) if run.environment else None,
         "timing": dict(run.timing),
     }
 
@@ -84,6 +98,7 @@ def read_run(folder: Path) -> RunResult:
             samples=_read_samples(folder / SAMPLES),
             nonfinite=value["nonfinite"],
             timing=value["timing"],
+            environment=Environment(**value["environment"]) if value.get("environment") else None,
         )
     except KeyError as problem:
         raise FileProblem(path, f"this is not the result of one run ({problem} is missing).") from problem
@@ -125,6 +140,8 @@ def sample_to_json(sample: SampleResult) -> dict[str, Any]:
         "unscored": {n: score.reason for n, score in sample.scores.items() if score.reason is not None},
         "categories": [{"name": found.name, "evidence": found.evidence} for found in sample.categories],
         "metadata": dict(sample.metadata),
+        "cut": sample.cut,
+        "uncategorized": list(sample.uncategorized),
     }
 
 
@@ -149,6 +166,8 @@ def sample_from_json(value: Mapping[str, Any]) -> SampleResult:
         scores=scores,
         categories=tuple(Category(found["name"], found["evidence"]) for found in value["categories"]),
         metadata=value["metadata"],
+        cut=value.get("cut", 0),
+        uncategorized=tuple(value.get("uncategorized", ())),
     )
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.exceptions import InputError
-from harness.records import ExperimentResult, RunResult
+from harness.records import Environment, ExperimentResult, RunResult
 from harness.stages.compare import CompareSettings, compare
-from harness.stages.environment import environment
+from harness.stages.environment import unknown_environment
 from harness.stages.resultfile import is_experiment, read_experiment
 from harness.stages.runfiles import read_run
 
@@ -49,9 +49,15 @@ def result_of_runs(
         comparisons=tuple(compare(named[0], run, settings) for run in named[1:]),
         chosen=len(named) - 1 if several else None,
         chosen_reason="the last one named" if several else "there is one checkpoint only",
-        environment=environment({"bootstrap": settings.seed if settings else 0}),
+        environment=_environment(named, settings or CompareSettings()),
         digests={"base": named[0].fingerprint},
     )
+
+
+def _environment(runs: Sequence[RunResult], settings: CompareSettings) -> Environment:
+    """Where the runs were made, as the first one says, with the seed of this comparison."""
+    made = runs[0].environment or unknown_environment()
+    return replace(made, seeds={**made.seeds, "bootstrap": settings.seed})
 
 
 def _distinct(runs: Sequence[RunResult]) -> tuple[RunResult, ...]:

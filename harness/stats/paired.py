@@ -36,9 +36,9 @@ class PairedResult:
 def paired_t(differences: npt.ArrayLike, level: float = 0.95) -> PairedResult:
     """Mean of `differences`, shape (n,), with its t interval and two-sided p against zero.
 
-    n = 0: all None. n = 1: delta alone. All differences equal (n of 2 or more): the interval is the point
-    itself, p is 1 where they are zero and 0 where they are not, the limits of the t test as the spread goes
-    to zero.
+    n = 0: all None. n = 1: delta alone. All differences equal (n of 2 or more): there is no spread to base a t
+    test on, so p is the sign test's, 2 / 2**n, and the interval is the point itself if that p is below
+    1 - level, else not defined; where all are zero, p is 1 and the interval is zero.
     """
     array = finite(differences, "differences")
     n = array.size
@@ -46,8 +46,13 @@ def paired_t(differences: npt.ArrayLike, level: float = 0.95) -> PairedResult:
     if n < 2 or interval.value is None:
         return PairedResult(interval.value, None, None, None, n, None)
     # the standard deviation of equal numbers can be off zero by rounding
-    sd = 0.0 if float(np.ptp(array)) == 0.0 else float(array.std(ddof=1))
-    if sd == 0.0:
+    equal = float(np.ptp(array)) == 0.0
+    sd = 0.0 if equal else float(array.std(ddof=1))
+    if equal and interval.value != 0.0:
+        p = 2.0 ** (1 - n)
+        low, high = (interval.low, interval.high) if p < 1 - level else (None, None)
+        return PairedResult(interval.value, low, high, p, n, sd)
+    if sd == 0.0:  # all zero, or so small that their squares are
         p = 1.0 if interval.value == 0.0 else 0.0
     else:
         p = t_two_sided(n - 1, interval.value / (sd / math.sqrt(n)))

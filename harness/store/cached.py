@@ -106,7 +106,8 @@ class _Work(Generic[R]):
 
 
 def _read_generation(value: Mapping[str, Any]) -> Generation:
-    return Generation(value["text"], value["tokens"], Finish(value["finish"]), value["failure"])
+    finish = Finish(value["finish"])
+    return Generation(value["text"], value["tokens"], finish, value["failure"], value.get("cut", 0))
 
 
 def _read_loglikelihood(value: Mapping[str, Any]) -> LogLikelihood:

@@ -17,6 +17,7 @@ from harness.exceptions import BadValue, FileProblem, InputError, UnknownName
 from harness.metrics import create_metrics
 from harness.metrics.base import Metric
 from harness.models.base import Decoding
+from harness.models.digest import digest
 from harness.records import Prompt, Sample
 from harness.resources import resource
 from harness.tasks.strict import build, read_yaml
@@ -38,6 +39,8 @@ class Task:
     categorizers: tuple[Categorizer, ...] = ()
     decoding: Decoding = field(default_factory=Decoding)
     random_baseline: float | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the data file that became no sample, by reason."""
 
     def prompts(self) -> list[Prompt]:
         """One prompt a sample, in order."""
@@ -54,7 +57,7 @@ class Task:
 
     @property
     def signature(self) -> str:
-        """All that changes a number but metric and model."""
+        """All that changes a number but metric and model; `data` is a digest of what is asked and the targets."""
         asked = self.asked
         how = (
             "greedy"
@@ -62,7 +65,9 @@ class Task:
             else f"t={asked.temperature:g},p={asked.top_p:g},seed={asked.seed}"
         )
         stops = f",stop={list(asked.stop)!r}" if asked.stop else ""
-        return f"task:{self.name}|template:{self.template.signature}|{how},max={asked.max_new_tokens}{stops}"
+        rows = [[sample.input, sample.context, sample.target] for sample in self.samples]
+        data = f"data:{digest(rows)[:12]}"
+        return f"task:{self.name}|{data}|template:{self.template.signature}|{how},max={asked.max_new_tokens}{stops}"
 
 
 @dataclass(frozen=True)
@@ -133,8 +138,9 @@ def load_task(spec: str | Mapping[str, Any]) -> Task:
     settings = build(TaskFile, {**content, **changes}, where=name)
     near = folder / settings.data
     loaded = load_rows(str(near) if near.exists() else settings.data)
-    samples = map_rows(loaded, settings.columns).samples
-    return make_task(settings.name, samples, settings)
+    mapped = map_rows(loaded, settings.columns)
+    mapped.check_usable(loaded.source)
+    return replace(make_task(settings.name, mapped.samples, settings), skipped=mapped.skipped_counts)
 
 
 def _definition(name: str) -> tuple[dict[str, Any], Path]:

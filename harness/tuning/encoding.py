@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.data.templates import PromptTemplate
 from harness.exceptions import InputError
+from harness.models.turns import chat_text
 from harness.records import Message, Prompt, Sample
 
 IGNORED = -100
@@ -56,22 +57,14 @@ class SampleEncoder:
         return [int(token) for token in self.tokenizer.encode(text, add_special_tokens=special)]
 
     def _prompt_tokens(self, prompt: Prompt) -> list[int]:
-        if isinstance(prompt, str):
-            found = self._tokens(prompt, special=True)
-        elif self.tokenizer.chat_template is None:
-            found = self._tokens(_plain_turns(prompt), special=True)
-        else:
-            found = self._tokens(self._chat(prompt, ask=True))
+        text, special = (prompt, True) if isinstance(prompt, str) else chat_text(self.tokenizer, prompt)
+        found = self._tokens(text, special=special)
         return found or [self._token("bos_token_id", "eos_token_id")]
-
-    def _chat(self, messages: Sequence[Message], *, ask: bool) -> str:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask))
 
     def _end_tokens(self, prompt: Prompt) -> list[int]:
         """Close an answer: with the chat template's own end of turn, else the end-of-text token."""
         if not isinstance(prompt, str) and self.tokenizer.chat_template is not None:
-            closed = self._chat((*prompt, Message("assistant", _SENTINEL)), ask=False)
+            closed, _ = chat_text(self.tokenizer, (*prompt, Message("assistant", _SENTINEL)), ask=False)
             end = closed.rpartition(_SENTINEL)[2].rstrip()
             if end:
                 return self._tokens(end)
@@ -92,8 +85,3 @@ def encode_samples(encoder: SampleEncoder, samples: Sequence[Sample]) -> tuple[l
     encoded = [encoder.encode(sample) for sample in samples]
     kept = [item for item in encoded if item.answer_tokens]
     return kept, len(encoded) - len(kept)
-
-
-def _plain_turns(messages: Sequence[Message]) -> str:
-    turns = [f"### {message.role.capitalize()}:\n{message.content}" for message in messages]
-    return "\n\n".join([*turns, "### Assistant:\n"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.exceptions import FileProblem, UnknownName
 from harness.models.files import weight_files
+from harness.models.reason import first_line
 from harness.tuning.settings import TuneSettings
 
 
@@ -26,7 +27,7 @@ def resolve(settings: TuneSettings) -> dict[str, str]:
     """Choose device and number format on this machine. Imports torch."""
     from harness.models.processor import resolve_device, resolve_dtype
 
-    device = resolve_device("auto")
+    device = resolve_device(settings.device)
     return {"device": device, "dtype": resolve_dtype(settings.dtype, device)}
 
 
@@ -37,7 +38,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as problem:
-        raise FileProblem(folder, f"its tokenizer cannot be loaded ({_first_line(problem)}).") from problem
+        raise FileProblem(folder, f"its tokenizer cannot be loaded ({first_line(problem)}).") from problem
 
 
 def load_base(folder: Path, settings: TuneSettings, resolved: Mapping[str, str]) -> Any:
@@ -66,7 +67,7 @@ def load_base(folder: Path, settings: TuneSettings, resolved: Mapping[str, str])
             trust_remote_code=False,
         )
     except (OSError, ValueError) as problem:
-        raise FileProblem(folder, f"the model cannot be loaded ({_first_line(problem)}).") from problem
+        raise FileProblem(folder, f"the model cannot be loaded ({first_line(problem)}).") from problem
 
 
 def lora_config(model: Any, settings: TuneSettings) -> Any:
@@ -121,8 +122,3 @@ def quiet() -> Iterator[None]:
             datasets.enable_progress_bars()
         for logger, level in zip(others, levels, strict=True):
             logger.setLevel(level)
-
-
-def _first_line(problem: Exception) -> str:
-    lines = str(problem).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(problem).__name__

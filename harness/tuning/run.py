@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.templates import PromptTemplate
-from harness.exceptions import InputError
+from harness.exceptions import InputError, StageFailed
 from harness.models.digest import digest
-from harness.models.files import files_digest, weight_files
+from harness.models.files import TOKENIZER_FILES, files_digest, weight_files
 from harness.progress import Progress, silent
 from harness.records import Sample, Training, TrainingPoint
 from harness.records.samples import prompt_json
@@ -27,6 +27,7 @@ from harness.tuning.saves import (
     store_training,
     stored_training,
     trainer_state,
+    training_lock,
 )
 from harness.tuning.settings import TuneSettings
 
@@ -35,13 +36,6 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 """Raised when the same settings come to train differently, so that old saves are not continued."""
-_SIDE_FILES = (
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "chat_template.jinja",
-)
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ def finetune(
     name = training_digest(model_folder, train, validation, template, settings)
     if stored := stored_training(out, name):
         return stored
-    with quiet():
+    with quiet(), training_lock(out):
         tokenizer = load_tokenizer(model_folder)
         encoder = SampleEncoder(tokenizer, template, settings.max_length, settings.truncation_side)
         encoded, left_out = encode_samples(encoder, train)
@@ -98,11 +92,22 @@ def finetune(
         checked, _ = encode_samples(encoder, validation)
         session = _Session(encoded, checked, left_out, steps, resolved, out, sound, progress)
         if not sound or sound[-1][0] < steps:
-            trainer = build_trainer(model_folder, tokenizer, settings, session)
-            trainer.train(resume_from_checkpoint=str(sound[-1][1]) if sound else None)
+            _train(build_trainer(model_folder, tokenizer, settings, session), session)
     training = _record(settings, session)
     store_training(out, name, resolved, training)
     return training
+
+
+def _train(trainer: AnswerTrainer, session: _Session) -> None:
+    from harness.models.memory import out_of_memory
+
+    try:
+        trainer.train(resume_from_checkpoint=str(session.sound[-1][1]) if session.sound else None)
+    except (RuntimeError, MemoryError) as problem:
+        if not out_of_memory(problem):
+            raise
+        resume = "Free some, or lower tune.batch_size (with more gradient_accumulation) or data.max_length."
+        raise StageFailed("Training", "there is not enough memory.", resume) from problem
 
 
 def training_digest(
@@ -117,7 +122,10 @@ def training_digest(
     def rendered(samples: Sequence[Sample]) -> list[list[str]]:
         return [[prompt_json(template.prompt(sample)), template.completion(sample)] for sample in samples]
 
-    files = [*weight_files(model_folder), *(model_folder / name for name in _SIDE_FILES)]
+    files = [
+        *weight_files(model_folder),
+        *(model_folder / name for name in ("config.json", *TOKENIZER_FILES)),
+    ]
     return digest(
         {
             "format": _FORMAT,

@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from harness.records import Training, TrainingPoint
 
 RECORD = "training.json"
 MARKER = "complete.json"
+LOCK = "training.lock"
 STATE = "trainer_state.json"
 _PREFIX = "checkpoint-"
 
@@ -36,6 +38,21 @@ class Session:
     """Training time up to the save, over all sessions."""
     trainable_parameters: int
     total_parameters: int
+
+
+@contextmanager
+def training_lock(out: Path) -> Iterator[None]:
+    """Keep a second process from training into the same folder; the lock ends with its process, killed or not."""
+    from filelock import FileLock, Timeout
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with FileLock(out / LOCK, timeout=0):
+            yield
+    except Timeout as problem:
+        raise FileProblem(out, "another process is training into this folder.") from problem
+    except OSError as problem:
+        raise FileProblem(out, f"the training cannot be stored here ({problem.strerror}).") from problem
 
 
 def complete_checkpoints(out: Path) -> list[tuple[int, Path]]:
@@ -103,10 +120,10 @@ def store_training(out: Path, digest: str, resolved: Mapping[str, str], training
     _write_json(out / RECORD, {"digest": digest, "resolved": dict(resolved), "training": asdict(training)})
 
 
-def stored_training(out: Path, digest: str) -> Training | None:
-    """Read the finished training with this digest, if `out` holds one and its saves are still there."""
+def stored_training(out: Path, digest: str | None = None) -> Training | None:
+    """Read the finished training (of this digest, if given), if `out` holds one and its saves are still there."""
     known = _read_record(out)
-    if known.get("digest") != digest or not known.get("training"):
+    if digest not in {None, known.get("digest")} or not known.get("training"):
         return None
     record = dict(known["training"])
     record["points"] = tuple(TrainingPoint(**point) for point in record["points"])

@@ -10,6 +10,7 @@ from harness.exceptions import BadValue, UnknownName
 METHODS = ("lora", "full")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("auto", "float32", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 SIDES = ("right", "left")
 
 
@@ -49,6 +50,8 @@ class TuneSettings:
     seed: int = 7
     dtype: str = "auto"
     """"auto": bfloat16 where the processor multiplies it natively, else float32."""
+    device: str = "auto"
+    """"auto", "cpu", "cuda" or "mps"; CUDA_VISIBLE_DEVICES says which of several GPUs."""
 
     def __post_init__(self) -> None:
         if isinstance(self.targets, list):
@@ -56,6 +59,7 @@ class TuneSettings:
         _known("tuning method", self.method, METHODS)
         _known("schedule", self.schedule, SCHEDULES)
         _known("dtype", self.dtype, DTYPES)
+        _known("device", self.device, DEVICES)
         _known("truncation side", self.truncation_side, SIDES)
         for name in ("batch_size", "gradient_accumulation", "rank", "save_every"):
             _whole(f"tune.{name}", getattr(self, name), 1)

@@ -18,6 +18,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from harness.exceptions import FileProblem, StageFailed
+from harness.models.reason import first_line
 from harness.progress import Progress
 from harness.tuning.adapters import fuse_adapters
 from harness.tuning.encoding import IGNORED, Encoded
@@ -162,7 +163,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         except (OSError, RuntimeError, SafetensorError) as problem:
             shutil.rmtree(folder, ignore_errors=True)
             raise StageFailed(
-                STAGE, f"{folder.name} could not be written ({_reason(problem)}).", RESUME
+                STAGE, f"{folder.name} could not be written ({first_line(problem)}).", RESUME
             ) from problem
 
 
@@ -225,11 +226,6 @@ def _evaluation_batches(items: Sequence[Encoded]) -> Iterator[list[Encoded]]:
             batch = []
         batch.append(item)
     yield batch
-
-
-def _reason(problem: Exception) -> str:
-    lines = str(problem).strip().splitlines()
-    return lines[0] if lines else type(problem).__name__
 
 
 def _duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.checkpoints.cache import ORIGIN, cache_folder, cached_model
-from harness.exceptions import FileProblem
+from harness.exceptions import FileProblem, StageFailed
 
 ORIGIN_ONE = {"digest": "1"}
 
@@ -86,11 +86,12 @@ def test_a_rename_that_fails_otherwise_is_a_sentence(cache: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(FileProblem) as caught:
+    with pytest.raises(StageFailed) as caught:
         cached_model("m", ORIGIN_ONE, maker("x", []))
     assert str(caught.value) == (
-        f"{cache / 'models' / 'm'}: the model cannot be stored here (No space left on device); "
-        "HARNESS_CACHE names another place."
+        f"Converting the model stopped: {cache / 'models' / 'm'}: the model cannot be stored here (No space left on "
+        "device). Everything done so far is stored. Make room, or set HARNESS_CACHE to another place, and give the "
+        "same command again."
     )
 
 

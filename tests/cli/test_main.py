@@ -64,8 +64,10 @@ def test_an_exception_nobody_thought_of_keeps_its_traceback(
         raise RuntimeError("a bug")
 
     monkeypatch.setitem(list_verb._ROWS, "metrics", failed)  # type: ignore[arg-type]
-    with pytest.raises(RuntimeError, match="a bug"):
-        call("list", "metrics")
+    said = call("list", "metrics")
+    assert said.code == 3  # not 1, which means "the answer is no"
+    assert "Traceback" in said.err
+    assert said.err.splitlines()[-1].startswith("harness: This should not have happened: RuntimeError. ")
 
 
 def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:

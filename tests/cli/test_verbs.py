@@ -195,6 +195,14 @@ def test_finetune_says_steps_and_checkpoints(work: Path, call: Call, tiny_model:
     training = read(work / "training.json")
     assert (training["settings"]["max_length"], training["steps"]) == ("64", 5)
     assert json.loads((work / "tuned" / "data" / "card.json").read_bytes())["lengths"]["limit"] == 64
+    # its folder names its own test split, for the base too
+    for name, model in (("base", tiny_model), ("step-5", "tuned/checkpoints/checkpoint-5")):
+        options = ("--set", "decoding={max_new_tokens: 4}", "--dtype", "float32")
+        assert call("eval", model, "--task", "tuned", *options, "--out", name).code == 0
+    card = read(work / "tuned" / "data" / "card.json")
+    compared = call("compare", "base", "step-5", "--json", "comparison.json")
+    assert compared.code == 0, compared.err
+    assert read(work / "comparison.json")["primary"]["n"] == card["splits"]["test"]
 
 
 @pytest.mark.parametrize("kind", ["metrics", "categorizers", "models", "tasks", "templates"])

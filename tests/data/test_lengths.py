@@ -3,8 +3,9 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.counters import per_text
 
-from harness.data.lengths import MOST_BARS, length_histogram, longer_than, per_text, token_lengths
+from harness.data.lengths import MOST_BARS, length_histogram, token_lengths
 from harness.data.templates import get_template
 from harness.exceptions import BadValue
 from harness.records import Sample
@@ -29,11 +30,6 @@ def test_the_counter_sees_all_pairs_at_once() -> None:
 
     assert token_lengths(SAMPLES, get_template("plain"), count) == (7, 7)
     assert seen == [2]
-
-
-def test_longer_than_the_limit() -> None:
-    assert longer_than(SAMPLES, [3, 5], 3) == (SAMPLES[1],)
-    assert longer_than(SAMPLES, [3, 5], 5) == ()
 
 
 def test_histogram_by_hand() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from support.counters import per_text
 
 from harness.data import DataSettings, SplitSettings, prepare
-from harness.data.lengths import per_text
 from harness.data.similarity import pair_shingles, similarity
 from harness.exceptions import FileProblem, InputError
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,16 +53,17 @@ def test_none_leaves_a_sample_unscored() -> None:
     assert rows[1]["sometimes"] == Score(1.0)
 
 
-def test_the_signature_changes_with_the_code() -> None:
-    def first(answer: str, sample: Sample) -> float:  # noqa: ARG001
-        return 0.25
-
-    def second(answer: str, sample: Sample) -> float:  # noqa: ARG001
-        return 0.75
-
-    assert code_digest(first) != code_digest(second)
-    metric(first)
-    assert create_metrics(["first"])[0].signature == f"first|code:{code_digest(first)}"
+def test_the_signature_changes_with_anything_in_the_file(tmp_path: Path) -> None:
+    codes = []
+    for limit in (5, 9):
+        path = tmp_path / "mine.py"
+        path.write_text(f"LIMIT = {limit}\n\ndef short(answer, sample):\n    return len(answer) < LIMIT\n")
+        space: dict[str, Any] = {}
+        exec(compile(path.read_text(), path, "exec"), space)  # noqa: S102 - as a plugin file is run
+        codes.append(code_digest(space["short"]))
+    assert codes[0] != codes[1]
+    metric(space["short"])
+    assert create_metrics(["short"])[0].signature == f"short|code:{codes[1]}"
 
 
 def test_code_without_a_source_is_digested_too() -> None:

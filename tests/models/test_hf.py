@@ -347,6 +347,9 @@ def test_a_prompt_longer_than_the_model_takes_loses_its_beginning(tmp_path: Path
     [found] = generate_all(model, [long], Decoding(max_new_tokens=10))
     assert found.text == alone(folder, None, long[-30:], 10)
     assert (found.tokens, found.finish) == (10, Finish.LENGTH)
+    assert found.cut == len(long) - 30  # one token a character
+    [whole] = generate_all(model, [long[-30:]], Decoding(max_new_tokens=10))
+    assert whole.cut == 0
 
 
 def test_an_answer_ends_where_the_model_s_longest_sequence_does(tmp_path: Path, open_hf: Opener) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from harness.exceptions import StageFailed
 from harness.models.memory import halving
 
 
@@ -36,7 +37,7 @@ def test_halves_until_it_fits_and_keeps_the_order(problem: Exception) -> None:
 
 
 def test_one_row_that_does_not_fit_raises() -> None:
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(StageFailed, match="one sample alone does not fit into memory"):
         doubled(0, torch.OutOfMemoryError("out of memory"))
 
 

@@ -14,7 +14,7 @@ def set_machine(
     monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False, flags: str = ""
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: "ampere" in flags)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: "ampere" in flags)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     monkeypatch.setattr(Path, "read_text", lambda *_args, **_kwargs: f"flags\t: sse4_2 {flags} avx2\n")
 

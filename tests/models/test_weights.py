@@ -62,6 +62,27 @@ def test_the_base_is_unchanged_by_adapters_that_were_used_before(
     assert not loaded.model.training
 
 
+def test_another_adapter_in_the_same_folder_is_another_adapter(tiny_folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "checkpoint-4"
+    loaded = load(tiny_folder, "float32", "cpu")
+    for seed in (4, 5):
+        if place.exists():
+            shutil.rmtree(place)
+        build_adapter(place, tiny_folder, seed=seed)
+        assert torch.allclose(logits(loaded.use(place)), plain_logits(tiny_folder, place), atol=1e-6)
+    assert len(loaded.adapters) == 2
+
+
+def test_the_pool_gives_tokenizers_without_weights(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.models.weights.load", None)
+    pool = WeightsPool()
+    assert pool.tokenizer(tiny_folder).decode(pool.tokenizer(tiny_folder).encode("hello")) == "hello"
+    with pytest.raises(FileProblem, match="no tokenizer can be loaded"):
+        pool.tokenizer(tiny_folder / "gone")
+
+
 def test_the_pool_loads_a_base_once_and_keeps_only_the_last(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,20 @@ def test_refusals_and_unscored_answers_are_counted(result: ExperimentResult) -> 
     )
 
 
+def test_shortened_prompts_and_answers_without_a_category_are_counted(single: ExperimentResult) -> None:
+    run = single.runs[0]
+    changed = [replace(sample, cut=9) for sample in run.samples[:2]]
+    changed += [replace(run.samples[2], uncategorized=("mine failed: KeyError: 'x'",))]
+    run = replace(run, samples=(*changed, *run.samples[3:]))
+    found = cautions(study(replace(single, runs=(run,))))
+    who = run.name
+    assert f"2 of {len(run.samples)} prompts lost their beginning: {who} takes no more tokens." in found
+    assert (
+        f"1 answer of {who} could not be searched for mistakes of every kind (mine failed: KeyError: 'x')."
+        in found
+    )
+
+
 def test_a_failed_sample_is_not_said_to_be_unscored_too(result: ExperimentResult) -> None:
     tuned = result.runs[3]
     failed = replace(

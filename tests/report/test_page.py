@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.exceptions import FileProblem
+from harness.exceptions import FileProblem, StageFailed
 from harness.records import ExperimentResult
 from harness.report import render_report, write_report
 
@@ -139,7 +139,7 @@ def test_a_folder_in_place_of_the_file_is_refused(result: ExperimentResult, tmp_
 
 def test_a_file_in_place_of_the_folder_is_refused(result: ExperimentResult, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("in the way")
-    with pytest.raises(FileProblem, match="cannot be written here"):
+    with pytest.raises(FileProblem, match="this is, or lies below, a file"):
         write_report(result, tmp_path / "runs" / "report.html")
 
 
@@ -153,7 +153,7 @@ def test_a_failed_write_leaves_the_old_report(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(FileProblem, match="No space left on device"):
+    with pytest.raises(StageFailed, match="No space left on device"):
         write_report(result, path)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]

@@ -90,7 +90,8 @@ def test_a_broken_checkpoint_is_broken_however_good_its_numbers(make_run: RunMak
 
 def test_pairs_are_made_by_prompt_whatever_the_order(make_run: RunMaker) -> None:
     prompts = [f"prompt {i}" for i in range(6)]
-    tuned = make_run({"rougeL": HIGH[::-1]}, name="step-8", prompts=prompts[::-1])
+    tuned = make_run({"rougeL": HIGH}, name="step-8", prompts=prompts)
+    tuned = replace(tuned, samples=tuned.samples[::-1])
     found = compare(make_run({"rougeL": LOW}, prompts=prompts), tuned)
     straight = compare(make_run({"rougeL": LOW}), make_run({"rougeL": HIGH}, name="step-8"))
     assert found.metrics[0].low == pytest.approx(straight.metrics[0].low)
@@ -107,6 +108,15 @@ def test_samples_without_a_partner_are_counted_and_named(make_run: RunMaker) -> 
         "1 sample is only in base (held_out/s5). It is left out.",
         "1 sample is only in step-8 (held_out/s5). It is left out.",
     )
+
+
+def test_samples_whose_target_changed_are_left_out(make_run: RunMaker) -> None:
+    base, tuned = make_run({"rougeL": LOW}), make_run({"rougeL": HIGH}, name="step-8")
+    other = replace(tuned.samples[2], target="corrected since")
+    tuned = replace(tuned, samples=(*tuned.samples[:2], other, *tuned.samples[3:]))
+    found = compare(base, tuned)
+    assert found.metrics[0].n == 5
+    assert found.warnings == ("1 sample is given another target (held_out/s2). It is left out.",)
 
 
 def test_many_without_a_partner_are_named_in_part(make_run: RunMaker) -> None:

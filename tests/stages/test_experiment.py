@@ -23,7 +23,7 @@ from harness.stages import experiment as stage
 from harness.stages import preparation
 from harness.stages.evaluate import RunLabel, evaluate
 from harness.stages.experiment import Workplace, checkpoint_model, choose, run_experiment
-from harness.stages.heldout import task_for
+from harness.stages.heldout import changed, task_for
 from harness.stages.resultfile import is_experiment, read_experiment
 from harness.stages.resultfile import write_experiment as write_result
 from harness.stages.settings import ExperimentSettings, load_experiment
@@ -356,6 +356,73 @@ def test_another_models_tokens_are_counted_anew(finished: Finished, tmp_path: Pa
     # what was said of the first model's lengths is not said twice
     assert again.card == counted.card
     assert preparation.measure_once(short, other, tmp_path) == again
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_while_lengths_are_stored_is_made_good(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Killed before the card with the lengths is written, and after it but before it is marked."""
+    data = finished.settings.data
+    assert data is not None
+    model = open_model(finished.settings.model, HfSettings(dtype="float32"))
+    assert isinstance(model, HfModel)
+    short = dataclasses.replace(data, max_length=4)  # which is worth a warning
+    preparation.prepare_once(short, tmp_path / "whole")
+    whole = preparation.measure_once(short, model, tmp_path / "whole")
+    preparation.prepare_once(short, tmp_path / "killed")
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, "write_card" if when == "before" else "_mark", killed)
+        with pytest.raises(KeyboardInterrupt):
+            preparation.measure_once(short, model, tmp_path / "killed")
+    assert preparation.prepare_once(short, tmp_path / "killed").train == whole.train
+    assert preparation.measure_once(short, model, tmp_path / "killed") == whole
+
+
+def test_prepared_data_that_someone_removed_is_made_again(finished: Finished, tmp_path: Path) -> None:
+    data = finished.settings.data
+    assert data is not None
+    first = preparation.prepare_once(data, tmp_path)
+    (tmp_path / "card.json").unlink()
+    assert preparation.prepare_once(data, tmp_path) == first
+
+
+def test_runs_made_again_do_not_stand_beside_old_verdicts(finished: Finished, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
+    run = json.loads((folder / "eval" / "base" / "results.json").read_bytes())
+    run["fingerprint"] = "of other weights"
+    (folder / "eval" / "base" / "results.json").write_text(json.dumps(run))
+    with pytest.raises(FileProblem, match="some of its runs were made again later"):
+        read_experiment(folder)
+
+
+def test_runs_remember_where_they_were_made(finished: Finished) -> None:
+    run = finished.folder / "eval" / "base"
+    made = stored_result([run]).environment
+    assert (made.packages, made.device) == (
+        finished.result.environment.packages,
+        finished.result.environment.device,
+    )
+    value = json.loads((run / "results.json").read_bytes())
+    del value["environment"]
+    (run.parent / "old").mkdir()
+    (run.parent / "old" / "results.json").write_text(json.dumps(value))
+    shutil.copy(run / "samples.jsonl", run.parent / "old")
+    assert stored_result([run.parent / "old"]).environment.device == "not recorded"
+    shutil.rmtree(run.parent / "old")
+
+
+def test_changing_a_part_of_the_decoding_keeps_the_rest() -> None:
+    keys = {"template": "chat", "decoding": {"max_new_tokens": 64, "seed": 3}}
+    assert changed(keys, {"decoding": {"max_new_tokens": 8}}) == {
+        "template": "chat",
+        "decoding": {"max_new_tokens": 8, "seed": 3},
+    }
+    assert changed({}, {"decoding": {"seed": 1}}) == {"decoding": {"seed": 1}}
 
 
 def test_only_a_model_on_disk_shows_its_tokens(tiny_model: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ def test_a_spec_changes_what_the_file_says(task_file: Path) -> None:
     assert (task.name, len(task.samples)) == ("two", 2)
     assert task.prompts()[0] == get_template("plain").prompt(task.samples[0])
     assert task.decoding == Decoding(stop=("\n",))  # the block is replaced whole
+
+
+def test_rows_that_cannot_be_asked_are_counted(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", [*ROWS, {"question": "hollow?", "answer": ""}])
+    assert load_task(str(path)).skipped == {"empty answer": 1}
+    write_rows(path, [{"question": "hollow?", "answer": ""}])
+    with pytest.raises(FileProblem, match=r"no row of 1 can be used \(empty answer: 1\)"):
+        load_task(str(path))
 
 
 def test_a_data_file_is_a_task_of_its_own(tmp_path: Path) -> None:
@@ -154,7 +163,11 @@ def test_the_signature_holds_all_that_changes_a_number() -> None:
     greedy = make(Decoding(max_new_tokens=9))
     template = get_template("plain").signature
     stops = f",stop={list(greedy.asked.stop)!r}" if greedy.asked.stop else ""
-    assert greedy.signature == f"task:t|template:{template}|greedy,max=9{stops}"
+    start, data, rest = greedy.signature.split("|", 2)
+    assert (start, rest) == ("task:t", f"template:{template}|greedy,max=9{stops}")
+    corrected = replace(greedy, samples=(replace(greedy.samples[0], target="corrected"), *greedy.samples[1:]))
+    assert data.startswith("data:")
+    assert corrected.signature.split("|")[1] != data
     sampled = make(Decoding(max_new_tokens=9, temperature=0.7, top_p=0.9, seed=3))
     assert "|t=0.7,p=0.9,seed=3,max=9" in sampled.signature
     signatures = {

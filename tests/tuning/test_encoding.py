@@ -47,12 +47,10 @@ def test_prompt_tokens_are_those_the_evaluated_model_gets(
         tool.tokenizer.chat_template = None
 
     class Pool:
-        """Stands in for loaded weights: encoding needs the tokenizer only."""
+        """Holds no weights: encoding needs the tokenizer only."""
 
-        tokenizer = tool.tokenizer
-
-        def get(self, *_: object, **__: object) -> Pool:
-            return self
+        def tokenizer(self, *_: object, **__: object) -> object:
+            return tool.tokenizer
 
     model = HfModel("m", tiny_model, None, HfSettings(dtype="float32", device="cpu"), Pool())  # type: ignore[arg-type]
     item = tool.encode(SAMPLE)

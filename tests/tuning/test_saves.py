@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from harness.tuning.saves import (
     sound_checkpoints,
     store_training,
     stored_training,
+    training_lock,
 )
 
 SESSION = Session(seconds=1.5, trainable_parameters=2, total_parameters=3)
@@ -41,6 +44,23 @@ def test_complete_saves_come_by_step_and_others_are_left_out(tmp_path: Path) -> 
         (step, tmp_path / f"checkpoint-{step}") for step in (3, 20, 100)
     ]
     assert session_of(tmp_path / "checkpoint-3") == SESSION
+
+
+def test_one_process_at_a_time_trains_into_a_folder(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from harness.tuning.saves import training_lock\n"
+        "with training_lock(Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"locked\n"
+        with pytest.raises(FileProblem, match="another process is training"), training_lock(tmp_path):
+            pass
+        other.kill()
+    with training_lock(tmp_path):  # a killed process leaves no lock
+        pass
 
 
 def test_no_folder_holds_no_saves(tmp_path: Path) -> None:
