@@ -17,6 +17,7 @@ VERBS = {
     "prepare": "Clean, split and describe a data file.",
     "finetune": "Fine-tune a model on a data file.",
     "eval": "Evaluate one model on a task.",
+    "bench": "Run standard benchmarks, with lm-eval's tasks and numbers.",
     "compare": "Compare two stored runs sample by sample.",
     "report": "Draw the HTML report of stored runs.",
     "list": "List metrics, categorizers, models, tasks or templates.",

@@ -66,6 +66,8 @@ class SampleResult:
     """Tokens at the prompt's beginning that the model had no room for."""
     uncategorized: tuple[str, ...] = ()
     """Why a categorizer could not look at this answer."""
+    loglikelihoods: tuple[float, ...] = ()
+    """Of a benchmark's choices, in their order, summed, in natural logs; not always finite."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -47,7 +48,9 @@ def run_to_json(run: RunResult) -> dict[str, Any]:
     """A run without its samples; lm-eval's names under `results` and `n-samples`."""
     results, counts = {}, {}
     for task, estimates in run.estimates.items():
-        results[task] = {"alias": task} | {f"{name},none": found.value for name, found in estimates.items()}
+        results[task] = {"alias": task} | {
+            _lm_eval_key(name): found.value for name, found in estimates.items()
+        }
         scored = [found.scored for found in estimates.values()]
         asked = [found.n for found in estimates.values()]
         counts[task] = {"original": max(asked, default=0), "effective": max(scored, default=0)}
@@ -66,6 +69,11 @@ def run_to_json(run: RunResult) -> dict[str, Any]:
         "environment": asdict(run.environment) if run.environment else None,
         "timing": dict(run.timing),
     }
+
+
+def _lm_eval_key(measure: str) -> str:
+    """lm-eval's "metric,filter"; a measure without a filter has its plain one."""
+    return measure if "," in measure else f"{measure},none"
 
 
 def read_run(folder: Path) -> RunResult:
@@ -122,7 +130,8 @@ def _read_samples(path: Path) -> tuple[SampleResult, ...]:
 
 
 def sample_to_json(sample: SampleResult) -> dict[str, Any]:
-    """One line of samples.jsonl."""
+    """One line of samples.jsonl; a log-likelihood that is not finite is the text "nan", "inf" or "-inf"."""
+    found = [value if math.isfinite(value) else str(value) for value in sample.loglikelihoods]
     return {
         "task": sample.task,
         "sample_id": sample.sample_id,
@@ -142,7 +151,7 @@ def sample_to_json(sample: SampleResult) -> dict[str, Any]:
         "metadata": dict(sample.metadata),
         "cut": sample.cut,
         "uncategorized": list(sample.uncategorized),
-    }
+    } | ({"loglikelihoods": found} if found else {})
 
 
 def sample_from_json(value: Mapping[str, Any]) -> SampleResult:
@@ -168,6 +177,7 @@ def sample_from_json(value: Mapping[str, Any]) -> SampleResult:
         metadata=value["metadata"],
         cut=value.get("cut", 0),
         uncategorized=tuple(value.get("uncategorized", ())),
+        loglikelihoods=tuple(float(found) for found in value.get("loglikelihoods", ())),
     )
 
 

@@ -191,7 +191,10 @@ def unchanged(base: RunResult, tuned: RunResult) -> bool:
         return False
     found = [answers.get((sample.task, sample.sample_id)) for sample in tuned.samples]
     return all(
-        old is not None and old.generation == new.generation and old.failure is None and new.failure is None
+        old is not None
+        and (old.generation, old.loglikelihoods) == (new.generation, new.loglikelihoods)
+        and old.failure is None
+        and new.failure is None
         for old, new in zip(found, tuned.samples, strict=True)
     )
 
