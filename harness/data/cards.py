@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.data.columns import MappedRows
@@ -28,7 +29,8 @@ def listed(values: Sequence[object]) -> str:
 
 
 def column_warnings(source: str, mapped: MappedRows) -> list[str]:
-    """Say what reading left out, and which other reading was possible."""
+    """Say what reading left out, and which other reading was possible; a file is named without its folder."""
+    source = Path(source).name if Path(source).suffix else source
     warnings = []
     for reason, rows in mapped.skipped.items():
         verb = "has" if len(rows) == 1 else "have"
