@@ -21,10 +21,13 @@ from harness.models.turns import chat_text
 from harness.records import Finish, Generation, LogLikelihood, Prompt
 
 if TYPE_CHECKING:
+    from harness.models.pairs import PairEncoder
     from harness.models.scoring import EncodedPair
     from harness.models.weights import LoadedWeights, WeightsPool
 
 _GENERATION = "generation_config.json"
+CPU_ROW_BUDGET = 1024
+"""Tokens that a processor scores at once: more only grow the caches' misses."""
 
 
 @dataclass(frozen=True)
@@ -225,36 +228,30 @@ class HfModel:
         known = set(have)
         if known.issuperset(range(len(pairs))):
             return
-        encoded = [self._encode_pair(prompt, continuation) for prompt, continuation in pairs]
-        for wanted in self._batches(dict(enumerate(map(len, encoded))), known):
-            yield wanted, self._score_batch([encoded[index] for index in wanted])
+        encoded = self._pair_encoder().encode(pairs)
+        if self.weights.fits_tree(self.adapter, self.resolved[1]):
+            yield from self._on_the_tree(encoded, known)
+        else:
+            for wanted in self._batches(dict(enumerate(map(len, encoded))), known):
+                yield wanted, self._score_batch([encoded[index] for index in wanted])
 
-    def _encode_pair(self, prompt: Prompt, continuation: str) -> EncodedPair:
-        """Encode prompt and continuation together and split, as lm-eval's `_encode_pair` does.
+    def _pair_encoder(self) -> PairEncoder:
+        from harness.models.pairs import PairEncoder
 
-        White space at the end of the prompt moves to the continuation, so that the split falls between tokens.
-        """
-        from harness.models.scoring import EncodedPair
-
-        text, special = self.render(prompt)
-        bare = text.rstrip()
-        head = self._tokens(bare, special=special)
-        whole = self._tokens(text + continuation, special=special)
-        if not head:
-            head = [_start_token(self.tokenizer)]
-            whole = [*head, *whole]
-        if not continuation:
-            whole = head
-        elif len(whole) <= len(head):  # prompt and continuation grew into one token
-            whole = [*head, *self._tokens(text[len(bare) :] + continuation, special=False)]
-        scored = tuple(whole[len(head) :])
+        tokenizer = self.tokenizer
         longest = self.weights.architecture.longest
-        if longest and len(scored) > longest:
-            raise InputError(
-                f"A continuation has {len(scored):,} tokens, but the model {self.name!r} takes at most {longest:,}."
-            )
-        room = longest + 1 - len(scored) if longest else len(head)
-        return EncodedPair(tuple(whole[: len(head)][-room:]), scored)
+        return PairEncoder(tokenizer, self.render, _start_token(tokenizer), longest, self.name)
+
+    def _on_the_tree(self, encoded: Sequence[EncodedPair], known: Collection[int]) -> Iterator[ScoredBatch]:
+        from harness.models.tree_batches import score_tree
+        from harness.models.tree_scoring import TreeScorer
+
+        weights, device = self.weights, self.resolved[1]
+        scorer = TreeScorer.of(weights.use(self.adapter), _pad_token(weights.tokenizer), device)
+        budget = (
+            self.settings.token_budget if device != "cpu" else min(CPU_ROW_BUDGET, self.settings.token_budget)
+        )
+        return score_tree(scorer, encoded, known, budget)
 
     def _score_batch(self, pairs: Sequence[EncodedPair]) -> list[LogLikelihood]:
         from harness.models.scoring import Scorer

@@ -24,6 +24,8 @@ from harness.models.reason import first_line
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+_SHORT = 128
+"""A model that takes fewer tokens than this has little to share."""
 _UNLOADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
     *(SafetensorError, pickle.UnpicklingError),
@@ -40,24 +42,50 @@ class LoadedWeights:
     architecture: Architecture
     adapters: dict[tuple[Path, Stamp], str] = field(default_factory=dict)
     """Names in `model` by folder and state of its files: a folder may come to hold another adapter."""
+    virtual: dict[tuple[Path, Stamp], Any] = field(default_factory=dict)
+    """Prompt-tuned and prefix-tuned models: they only put virtual tokens before the base, whose layers stay as they
+    are, so each is a shell of its own around it."""
+    trees: dict[tuple[Path, Stamp] | None, bool] = field(default_factory=dict)
+    """Whether the model can be scored on the prefix tree: of the base, which speaks for its LoRA adapters, and of
+    each adapter with virtual tokens."""
     spoiled: bool = False
     """An adapter failed half-way: its layers may be in the base, which must be loaded afresh."""
 
     def use(self, adapter: Path | None) -> Any:
         """The model with this adapter active, or with none."""
-        if adapter is None:
+        key = (adapter, weights_stamp(adapter)) if adapter is not None else None
+        if key is not None and key not in self.adapters and key not in self.virtual:
+            self._add(*key)
+        if key is None or key in self.virtual:
             if self.adapters:
                 self.model.base_model.disable_adapter_layers()
-            return self.model
-        key = adapter, weights_stamp(adapter)
-        if key not in self.adapters:
-            self._add(*key)
+            return self.model if key is None else self.virtual[key]
         self.model.base_model.enable_adapter_layers()
         self.model.set_adapter(self.adapters[key])
         return self.model
 
+    def fits_tree(self, adapter: Path | None, device: str) -> bool:
+        """Whether log-likelihoods may be scored on the prefix tree; found out once, with a warning if not."""
+        from harness.models.tree_check import fits_tree
+
+        if self.architecture.longest and self.architecture.longest < _SHORT:
+            return False
+        model = self.use(adapter)
+        virtual = getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)
+        key = (adapter, weights_stamp(adapter)) if adapter is not None and virtual else None
+        if key not in self.trees:
+            pad = self.tokenizer.pad_token_id
+            self.trees[key] = fits_tree(model, 0 if pad is None else pad, device)
+            if not self.trees[key]:
+                warnings.warn(
+                    f"Models of the kind {self.architecture.config.model_type!r} do not fit the prefix tree; "
+                    "they are scored in plain batches, which takes longer.",
+                    stacklevel=2,
+                )
+        return self.trees[key]
+
     def _add(self, adapter: Path, stamp: Stamp) -> None:
-        from peft import PeftModel
+        from peft import PeftConfig, PeftModel
 
         name = f"adapter{len(self.adapters)}"
         self.spoiled = True
@@ -69,6 +97,11 @@ class LoadedWeights:
                 )
                 # peft only warns of weights that are not there, and leaves them random
                 warnings.filterwarnings("error", message="Found missing adapter keys")
+                if PeftConfig.from_pretrained(str(adapter)).is_prompt_learning:
+                    plain = self.model.get_base_model() if self.adapters else self.model
+                    self.virtual[adapter, stamp] = PeftModel.from_pretrained(plain, str(adapter)).eval()
+                    self.spoiled = False
+                    return
                 if self.adapters:
                     missing = self.model.load_adapter(str(adapter), adapter_name=name).missing_keys
                     if any(f".{name}." in key for key in missing):

@@ -84,3 +84,21 @@ def build_adapter(folder: Path, base: Path, seed: int = 3, **changes: Any) -> Pa
                 parameter.normal_(std=0.2)
     model.save_pretrained(folder)
     return folder
+
+
+def build_virtual_adapter(folder: Path, base: Path, kind: str, tokens: int = 5) -> Path:
+    """Save a prompt-tuned ("PROMPT_TUNING") or prefix-tuned ("PREFIX_TUNING") adapter with random weights."""
+    import torch
+    from peft import PrefixTuningConfig, PromptTuningConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    config = {"PROMPT_TUNING": PromptTuningConfig, "PREFIX_TUNING": PrefixTuningConfig}[kind]
+    settings = config(num_virtual_tokens=tokens, task_type="CAUSAL_LM")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), settings)
+    torch.manual_seed(9)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "prompt_encoder" in name:
+                parameter.normal_(std=0.5)
+    model.save_pretrained(folder)
+    return folder
