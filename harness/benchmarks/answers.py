@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.benchmarks.attempt import attempt
 from harness.benchmarks.lm import HarnessLM
 from harness.benchmarks.measures import Key
-from harness.benchmarks.requests import Planned, attempt
+from harness.benchmarks.requests import Planned
 from harness.records import Finish, Generation, LogLikelihood, SampleResult, prompt_hash
 from harness.records.samples import prompt_json
 

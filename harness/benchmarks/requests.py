@@ -15,6 +15,7 @@ from typing import Any
 
 from lm_eval.api.task import ConfigurableTask
 
+from harness.benchmarks.attempt import attempt
 from harness.benchmarks.settings import BenchSettings
 from harness.benchmarks.tasks import Leaf
 
@@ -69,15 +70,6 @@ def plan(leaf: Leaf, settings: BenchSettings, chat_template: ChatTemplate | None
         else:
             planned[doc_id] = builder.build(doc_id, docs[doc_id])
     return [planned[doc_id] for doc_id in wanted]
-
-
-def attempt(work: Callable[[], Any]) -> tuple[Any, str | None]:
-    """The result of a sample's work and None, or None and why it failed: one bad sample ends no run."""
-    try:
-        return work(), None
-    except Exception as problem:  # noqa: BLE001 - task definitions run code and templates of many authors
-        first = (str(problem).strip() or "no reason given").splitlines()[0]
-        return None, f"{type(problem).__name__}: {first}"
 
 
 class _Builder:

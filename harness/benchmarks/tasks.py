@@ -12,6 +12,7 @@ import datasets
 from jinja2 import TemplateError
 from lm_eval.tasks._yaml_loader import load_yaml  # the one place that resolves `!function`
 
+from harness.benchmarks.first_sample import tried_on_a_usable_sample
 from harness.benchmarks.index import FOLDERS, TASKS_FOLDER, manager_of
 from harness.benchmarks.local_data import Split, layout_of, read_local
 from harness.benchmarks.settings import BenchSettings
@@ -85,7 +86,7 @@ def _load(name: str, sources: _Sources) -> Any:
     manager = manager_of(name)
     if sources.folder is not None:
         sources.localise(name, manager.task_index)
-    with quiet():
+    with quiet(), tried_on_a_usable_sample():
         try:
             return manager.load([name])
         except HarnessError:

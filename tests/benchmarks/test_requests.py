@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from benchmarks.conftest import LABEL, Oracle, arc_row, checksum_model, hellaswag_row, write
+from lm_eval.api.task import ConfigurableTask
 
 from harness.benchmarks import BenchSettings, bench
 from harness.exceptions import FileProblem, InputError
@@ -171,6 +172,21 @@ def test_a_task_without_a_usable_sample_stops(tmp_path: Path) -> None:
         InputError, match=r"No sample of 'own' can be asked: its right answer '-1' is none of"
     ):
         run([own(tmp_path, [row(i, gold=-1) for i in range(3)])])
+
+
+def test_the_first_sample_may_be_the_broken_one(tmp_path: Path) -> None:
+    """lm-eval tries a task out on its first sample, and would not make the task at all."""
+    rows = [row(0, gold=4), row(1, inner=None), row(2, choices=["", "no"]), row(3), row(4)]
+    found = run([own(tmp_path, rows)])
+    assert [sample.failure is None for sample in found.samples] == [False, False, False, True, True]
+    assert found.samples[0].failure == "its right answer is number 4, but there are 2 choices (from 0)"
+    assert found.samples[3].prompt == "Q: 3?!\nA:"
+    assert "eval_docs" not in vars(ConfigurableTask)
+
+
+def test_a_task_of_nothing_but_broken_samples_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"own.yaml' cannot be loaded: list index out of range"):
+        run([own(tmp_path, [row(i, gold=4) for i in range(3)])])
 
 
 def test_more_few_shots_than_there_are(bench_dir: Path) -> None:
