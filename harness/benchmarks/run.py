@@ -14,7 +14,7 @@ from harness.benchmarks.lm import HarnessLM
 from harness.benchmarks.measures import TaskScores, group_estimates, score_task
 from harness.benchmarks.requests import Planned, plan
 from harness.benchmarks.rng import seeded
-from harness.benchmarks.settings import BenchSettings
+from harness.benchmarks.settings import SHIPPED, BenchSettings
 from harness.benchmarks.suites import choose
 from harness.benchmarks.tasks import Leaf, Loaded, load_tasks, quiet
 from harness.benchmarks.templates import compiled_once
@@ -98,7 +98,11 @@ def bench(
         model=model.name,
         fingerprint=model.fingerprint,
         step=label.step,
-        settings={**label.settings, **_settings(model, settings, planned, scored), **_notes(loaded)},
+        settings={
+            **label.settings,
+            **_settings(model, settings, planned, scored),
+            **_notes(loaded, settings),
+        },
         estimates=_estimates(loaded, planned, scored),
         samples=samples,
         nonfinite=sum(outcome.nonfinite for each in scored.values() for outcome in each.outcomes),
@@ -167,7 +171,7 @@ def _signature(leaf: Leaf, samples: Sequence[Planned], settings: BenchSettings) 
             f"chat:{chat}",
             f"system:{digest(system)[:12] if system else 'no'}",
             f"samples:{which}",
-            f"data:{'local' if leaf.local else 'hub'},{_data_digest(docs)}",
+            f"data:{settings.source if leaf.local else 'hub'},{_data_digest(docs)}",
         ]
     )
 
@@ -218,5 +222,10 @@ def _settings(
     return found
 
 
-def _notes(loaded: Loaded) -> dict[str, str]:
-    return {f"group {name}": note for name, note in loaded.notes.items()}
+def _notes(loaded: Loaded, settings: BenchSettings) -> dict[str, str]:
+    notes = {f"group {name}": note for name, note in loaded.notes.items()}
+    if settings.source == SHIPPED and any(leaf.local for leaf in loaded.leaves):
+        notes["data, shipped"] = (
+            "small home-made samples, whose scores are not comparable with published ones"
+        )
+    return notes

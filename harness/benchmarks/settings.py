@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.exceptions import BadValue, InputError
+from harness.resources import resource
 
+SHIPPED = "shipped"
 FEWSHOT_SEED = 1234
 """lm-eval's own."""
 
@@ -29,7 +31,8 @@ class BenchSettings:
     fewshot_as_multiturn: bool = False
     """Worked examples as turns of their own; only with a chat template."""
     data_dir: Path | None = None
-    """Folder of local benchmark files; without it data come from the hub."""
+    """Folder of local benchmark files; without it data come from the hub. "shipped", where no such folder is,
+    means the small samples that come with the product."""
     fewshot_seed: int = FEWSHOT_SEED
 
     def __post_init__(self) -> None:
@@ -41,6 +44,21 @@ class BenchSettings:
             raise InputError("A sample seed chooses which samples a limit takes; give a limit, too.")
         if self.fewshot_as_multiturn and not self.apply_chat_template:
             raise InputError("Worked examples can be turns of their own only with the chat template.")
+
+    @property
+    def folder(self) -> Path | None:
+        """The data folder, with "shipped" looked up."""
+        if self.data_dir is not None and str(self.data_dir) == SHIPPED and not self.data_dir.exists():
+            return resource("tasks", "benchmarks")
+        return self.data_dir
+
+    @property
+    def source(self) -> str:
+        """Where local files come from: a reader must know the small samples, whose scores are their own."""
+        folder = self.folder
+        if folder is None:
+            return "hub"
+        return SHIPPED if folder.resolve() == resource("tasks", "benchmarks").resolve() else "local"
 
 
 def check_limit(name: str, limit: float | None) -> None:

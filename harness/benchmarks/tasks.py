@@ -67,7 +67,7 @@ def load_tasks(chosen: Sequence[Chosen], settings: BenchSettings) -> Loaded:
     groups: dict[str, Any] = {}
     notes: dict[str, str] = {}
     for item in chosen:
-        sources = _Sources(settings.data_dir)
+        sources = _Sources(settings.folder)
         found = _load(item.name, sources)
         notes.update(sources.notes)
         groups.update(found.get("groups", {}))

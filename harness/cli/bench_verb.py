@@ -30,7 +30,10 @@ def verb(
         str,
         typer.Option(help="Suites (leaderboard, quick), groups and tasks of lm-eval, separated by commas."),
     ],
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of local benchmark files [the hub].")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of local benchmark files [the hub]; shipped: the product's small samples."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder [WORKSPACE/eval/MODEL-bench].")] = None,
     limit: Annotated[
         str | None,

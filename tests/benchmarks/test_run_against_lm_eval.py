@@ -10,12 +10,13 @@ import lm_eval
 import numpy as np
 import pytest
 import torch
-from benchmarks.conftest import LABEL, SUBJECTS, Oracle, OracleLM, chat, checksum_model, write
+from benchmarks.conftest import LABEL, SUBJECTS, Oracle, OracleLM, chat, checksum_model, score, write
 from lm_eval.tasks import TaskManager
 
 from harness.benchmarks import BenchSettings, HarnessLM, bench
 from harness.exceptions import InputError
 from harness.records import RunResult
+from harness.stages.compare import compare
 from harness.stages.runfiles import read_run, run_to_json, write_run
 from harness.stats import t_interval, wilson
 from harness.store import NoStore
@@ -229,3 +230,22 @@ def test_progress_counts_all_tasks_as_one(bench_dir: Path) -> None:
 def test_a_model_without_a_chat_template_is_refused_before_anything(bench_dir: Path) -> None:
     with pytest.raises(InputError, match="has no tokenizer of its own, so no chat template"):
         run(bench_dir, "arc_easy", apply_chat_template=True)
+
+
+def test_two_runs_compare_sample_by_sample(bench_dir: Path) -> None:
+    """Multiple choice has no generations: equal ones do not mean that nothing changed."""
+    base = run(bench_dir, "arc_easy", "truthfulqa_mc2", num_fewshot=2)
+    other = checksum_model(identity="other", loglikelihoods=lambda p, c: score(str(p)[::-1], c))
+    tuned = run(bench_dir, "arc_easy", "truthfulqa_mc2", model=other, num_fewshot=2)
+    found = compare(base, tuned)
+    assert {(m.task, m.measure, m.n) for m in found.metrics} == {
+        ("arc_easy", "acc", 12),
+        ("arc_easy", "acc_norm", 12),
+        ("truthfulqa_mc2", "acc", 9),
+    }
+    assert "makes no difference" not in found.sentence
+    assert not found.unpaired
+    assert "makes no difference" in compare(base, base).sentence
+    fewer = run(bench_dir, "arc_easy", limit=5)
+    with pytest.raises(InputError, match="cannot be compared: base has the signature"):
+        compare(base, fewer)

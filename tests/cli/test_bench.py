@@ -127,6 +127,17 @@ def test_a_failed_sample_is_said(files: Path, call: Call, tiny_model: Path) -> N
     assert "1 of 2" in said.out.splitlines()[1]
 
 
+@pytest.mark.usefixtures("work")
+def test_the_shipped_samples_are_marked(call: Call, tiny_model: Path) -> None:
+    options = ("--tasks", "arc_easy,truthfulqa_mc2", "--limit", "2", "--out", "out")
+    said = call("bench", tiny_model, *options, "--data-dir", "shipped")
+    assert said.code == 0, said.err
+    assert "small home-made samples, whose scores are not comparable with published ones.\n" in said.out
+    run = read_run(Path("out"))
+    assert "|data:shipped," in run.estimates["arc_easy"]["acc"].signature
+    assert all(sample.failure is None for sample in run.samples)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
