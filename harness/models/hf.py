@@ -228,7 +228,37 @@ class HfModel:
         known = set(have)
         if known.issuperset(range(len(pairs))):
             return
-        encoded = self._pair_encoder().encode(pairs)
+        yield from self._scored(self._pair_encoder().encode(pairs), known)
+
+    def rolling(self, texts: Sequence[str], have: Collection[int] = ()) -> Iterator[ScoredBatch]:
+        """Score whole texts, as (places, log-likelihoods), as soon as all windows of a text are done.
+
+        `have` as in `loglikelihood`. A text of no tokens has probability 1.
+        """
+        known = set(have)
+        if known.issuperset(range(len(texts))):
+            return
+        encoder = self._pair_encoder()
+        windows = [encoder.windows(text) for text in texts]
+        owner = [place for place, pairs in enumerate(windows) for _ in pairs]
+        left = {place: len(pairs) for place, pairs in enumerate(windows) if place not in known}
+        sums = dict.fromkeys(left, LogLikelihood(0.0, greedy=True, tokens=0))
+        empty = [place for place, count in left.items() if not count]
+        if empty:
+            yield empty, [sums[place] for place in empty]
+        skipped = {i for i, place in enumerate(owner) if place in known}
+        for indices, values in self._scored([pair for pairs in windows for pair in pairs], skipped):
+            done = []
+            for index, value in zip(indices, values, strict=True):
+                place = owner[index]
+                both, left[place] = sums[place], left[place] - 1
+                greedy = both.greedy and value.greedy
+                sums[place] = LogLikelihood(both.value + value.value, greedy, both.tokens + value.tokens)
+                done += [place] if left[place] == 0 else []
+            if done:
+                yield done, [sums[place] for place in done]
+
+    def _scored(self, encoded: Sequence[EncodedPair], known: Collection[int]) -> Iterator[ScoredBatch]:
         if self.weights.fits_tree(self.adapter, self.resolved[1]):
             yield from self._on_the_tree(encoded, known)
         else:

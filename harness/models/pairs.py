@@ -43,6 +43,15 @@ class PairEncoder:
         self._fill(texts)
         return [self._pair(rendered[prompt], continuation, texts) for prompt, continuation in pairs]
 
+    def windows(self, text: str) -> list[EncodedPair]:
+        """Cut a whole text into pairs that together score every token of it once (lm-eval's rolling windows).
+
+        The first token follows `start`. Where the text is longer than the model takes, each further window begins
+        with the last token of the one before, the last window with as many more as it has room for.
+        """
+        tokens = tuple(self._tokens([text], special=True)[0])
+        return rolling_windows(tokens, self.start, self.longest or len(tokens))
+
     def _fill(self, texts: dict[tuple[str, bool], list[int]]) -> None:
         for special in (False, True):
             chosen = [key for key in texts if key[1] is special]
@@ -78,3 +87,15 @@ class PairEncoder:
             )
         room = self.longest + 1 - len(scored) if self.longest else len(head)
         return EncodedPair(tuple(whole[: len(head)][-room:]), scored)
+
+
+def rolling_windows(tokens: Sequence[int], start: int, longest: int) -> list[EncodedPair]:
+    """Windows of at most `longest` tokens in which each of `tokens` is predicted exactly once."""
+    pairs = []
+    done = 0
+    while done < len(tokens):
+        end = min(done + longest, len(tokens))
+        before = tuple(tokens[max(0, end - longest - 1) : done]) if done else (start,)
+        pairs.append(EncodedPair(before, tuple(tokens[done:end])))
+        done = end
+    return pairs

@@ -131,14 +131,19 @@ def _find_primary(wanted: str, there: Sequence[tuple[str, str]]) -> tuple[str, s
 
 
 def _join(base: RunResult, tuned: RunResult, tasks: Sequence[str]) -> _Joined:
-    """Join on task and prompt hash; a prompt that stands twice is joined in order."""
+    """Join on task and prompt hash; a prompt that stands twice is joined in order.
+
+    A sample of a benchmark counts for the groups its task belongs to as well ("mmlu", "mmlu_stem").
+    """
     left, right = keyed(base), keyed(tuned)
     pairs: dict[str, list[tuple[SampleResult, SampleResult]]] = {task: [] for task in tasks}
     changed = []
     for key, sample in left.items():
         if key in right and sample.task in pairs:
             if sample.target == right[key].target:
-                pairs[sample.task].append((sample, right[key]))
+                for name in (sample.task, *sample.metadata.get("groups", "").split()):
+                    if name in pairs:
+                        pairs[name].append((sample, right[key]))
             else:
                 changed.append(f"{sample.task}/{sample.sample_id}")
     unpaired = {

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from support.tiny_model import build_adapter, build_model, build_virtual_adapter, random_model
 
 from harness.models import tree_attention, weights
 from harness.models.base import loglikelihood_all
 from harness.models.hf import HfModel
+from harness.models.pairs import rolling_windows
 from harness.models.tree_check import fits_tree
 from harness.models.tree_scoring import TreeScorer
 
@@ -201,3 +204,44 @@ def test_the_attention_is_put_back_after_each_pass(tiny_folder: Path, open_hf: O
     before = model.weights.model.config._attn_implementation
     loglikelihood_all(model, PAIRS[:3])
     assert model.weights.model.config._attn_implementation == before
+
+
+@given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 20))
+def test_windows_are_those_of_lm_eval(tokens: list[int], longest: int) -> None:
+    from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+
+    expected = [
+        (tuple(context), tuple(continuation))
+        for context, continuation in map(
+            make_disjoint_window, get_rolling_token_windows(tokens, 99, longest, context_len=1)
+        )
+    ]
+    found = [(pair.prompt, pair.continuation) for pair in rolling_windows(tokens, 99, longest)]
+    assert found == expected
+
+
+def test_rolling_sums_every_token_of_a_text(tmp_path: Path, open_hf: Opener) -> None:
+    model = open_hf(build_model(tmp_path, max_position_embeddings=128))
+    plain = model.weights.use(None)
+    texts = [
+        "a text of one window",
+        SHOTS + SHOTS,
+        "",
+        "another one",
+    ]  # SHOTS twice: 286 tokens, three windows
+    found = dict(zip_batches(model.rolling(texts)))
+    for place, text in enumerate(texts):
+        total = 0.0
+        for pair in model._pair_encoder().windows(text):
+            logits = (
+                plain(input_ids=torch.tensor([[*pair.prompt, *pair.continuation[:-1]]])).logits[0].detach()
+            )
+            scores = logits[-len(pair.continuation) :].log_softmax(-1)
+            total += float(scores.gather(1, torch.tensor(pair.continuation)[:, None]).sum())
+        assert found[place].value == pytest.approx(total, abs=1e-3)
+        assert found[place].tokens == len(text)
+    again = dict(zip_batches(model.rolling(texts, have=[0, 2])))
+    assert {place: value.value for place, value in again.items()} == pytest.approx(
+        {1: found[1].value, 3: found[3].value}, abs=1e-4
+    )
+    assert list(model.rolling(texts, have=range(4))) == []

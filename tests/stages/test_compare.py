@@ -119,6 +119,18 @@ def test_samples_whose_target_changed_are_left_out(make_run: RunMaker) -> None:
     assert found.warnings == ("1 sample is given another target (held_out/s2). It is left out.",)
 
 
+def test_samples_of_a_benchmark_count_for_its_groups(make_run: RunMaker) -> None:
+    def grouped(values: list[float], name: str) -> RunResult:
+        run = make_run({"rougeL": values}, name=name)
+        samples = tuple(replace(sample, metadata={"groups": "all part"}) for sample in run.samples)
+        (task,) = run.estimates
+        return replace(run, samples=samples, estimates={**run.estimates, "all": run.estimates[task]})
+
+    found = compare(grouped(LOW, "base"), grouped(HIGH, "step-8"))
+    single, group = found.metrics
+    assert (group.task, group.n, group.low) == ("all", 6, single.low)
+
+
 def test_many_without_a_partner_are_named_in_part(make_run: RunMaker) -> None:
     base = make_run({"rougeL": [0.5] * 8})
     tuned = make_run({"rougeL": [0.5]}, name="step-8")
