@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.eval_verb import _folder_name
+from harness.cli.eval_verb import folder_name
 from harness.cli.terminal import (
     JsonOption,
     NoStoreOption,
@@ -83,7 +83,7 @@ def verb(
     )
     running = EvaluateSettings(dtype=dtype, device=device).model_settings()
     place = workspace_of(workspace)
-    folder = out or place / EVALUATIONS / f"{_folder_name(model)}-bench"
+    folder = out or place / EVALUATIONS / f"{folder_name(model)}-bench"
     check_folder(folder)
     with shown_progress() as progress:
         opened = open_model(model, running, allow_pickle=allow_pickle, progress=progress)

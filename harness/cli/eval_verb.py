@@ -63,7 +63,7 @@ def verb(
     changes: dict[str, Any] = key_values(setting)
     if limit is not None:
         changes["limit"] = limit
-    folder = out or place / EVALUATIONS / _folder_name(model)
+    folder = out or place / EVALUATIONS / folder_name(model)
     check_folder(folder)
     loaded = {name: load_other(name, changes) for name in task if name != HELD_OUT}
     check_names([loaded[name] for name in task if name in loaded])
@@ -87,7 +87,7 @@ def verb(
         )
 
 
-def _folder_name(model: str) -> str:
+def folder_name(model: str) -> str:
     """A model's name as the name of a folder: letters, digits, `-`, `.` and `_`."""
     plain = "".join(c if c.isalnum() or c in "-._" else "-" for c in model)
     return plain.strip("-.") or "model"

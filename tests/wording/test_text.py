@@ -37,7 +37,7 @@ def test_what_is_visible_can_be_written_to_a_file_and_stays_as_it_is(text: str) 
     [
         ("/home/anna/models/x", "~/models/x"),
         ("/Users/anna", "~"),
-        ("'/root/.cache'", "'~/.cache'"),
+        ("'/root/Downloads'", "'~/Downloads'"),
         ("C:\\Users\\anna\\x", "~\\x"),
         ("/rooted/tree /homely", "/rooted/tree /homely"),
         ("--token hf_abcdefghijklmnopqrst", "--token [redacted]"),
