@@ -68,11 +68,16 @@ def _outcome(task: Any, sample: Planned, replies: Sequence[Sequence[Any]]) -> Ou
         return Outcome(sample, {}, sample.failure)
     flat = [reply for each in replies for reply in each]
     generation = next((reply for reply in flat if isinstance(reply, Generation)), None)
-    numbers = tuple(_number(reply) for reply in flat if not isinstance(reply, Generation))
+    unasked = [
+        reply.failure for reply in flat if isinstance(reply, LogLikelihood) and reply.failure is not None
+    ]
+    numbers = tuple(_number(reply) for reply in flat if _is_number(reply))
     broken = not all(map(math.isfinite, numbers))
-    kept = Outcome(sample, {}, None, numbers, generation, nonfinite=broken)
+    kept = Outcome(sample, {}, None, () if unasked else numbers, generation, nonfinite=broken)
     if broken:
         return replace(kept, failure="the model returned a log-likelihood that is not finite")
+    if unasked:
+        return replace(kept, failure=unasked[0])
     failed = [reply for reply in flat if isinstance(reply, Generation) and reply.failure is not None]
     if failed:
         nonfinite = any(reply.finish is Finish.NONFINITE for reply in failed)
@@ -81,6 +86,11 @@ def _outcome(task: Any, sample: Planned, replies: Sequence[Sequence[Any]]) -> Ou
     if problem is not None:
         return replace(kept, failure=f"it cannot be scored ({problem})")
     return replace(kept, values=values)
+
+
+def _is_number(reply: Any) -> bool:
+    """Whether a reply is a log-likelihood that the model gave."""
+    return not isinstance(reply, Generation) and getattr(reply, "failure", None) is None
 
 
 def _number(reply: Any) -> float:

@@ -77,7 +77,10 @@ class Model(Protocol):
     def loglikelihood(
         self, pairs: Sequence[tuple[Prompt, str]], have: Collection[int] = ()
     ) -> Iterator[ScoredBatch]:
-        """Score every (prompt, continuation) whose index is not in `have`, in natural logs."""
+        """Score every (prompt, continuation) whose index is not in `have`, in natural logs.
+
+        A pair that cannot be asked is a `LogLikelihood.failed` with the reason; the others go on.
+        """
         ...
 
 

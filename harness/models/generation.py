@@ -19,6 +19,7 @@ from harness.models.architecture import Architecture
 from harness.models.base import Decoding
 from harness.models.batches import common_prefix
 from harness.models.memory import halving
+from harness.models.virtual import begin, virtual_tokens, without_virtual
 from harness.records import Finish, Generation
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class _Row:
 class Generator:
     """Generates one batch at a time.
 
-    model: a transformers decoder in eval mode; decode: token ids to text (special tokens dropped);
+    model: a transformers or peft decoder in eval mode; decode: token ids to text (special tokens dropped);
     end_tokens: ids that end an answer; pad: any valid id; architecture: how the model is called.
     """
 
@@ -58,8 +59,14 @@ class Generator:
 
     def run(self, rows: Sequence[Sequence[int]], decoding: Decoding) -> list[Generation]:
         """One generation for each row of prompt tokens, in order; halves the batch when memory runs out."""
+        # Padding between virtual tokens and a prompt is a gap, which windows and places in the row would feel.
+        alone = virtual_tokens(self.model) > 0 and not self.architecture.full
         with torch.inference_mode():
-            return halving(lambda part: self._run(part, decoding), rows)
+            return [
+                found
+                for part in ([[row] for row in rows] if alone else [rows])
+                for found in halving(lambda some: self._run(some, decoding), part)
+            ]
 
     def _run(self, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Generation]:
         rows = [_Row(index) for index in range(len(prompts))]
@@ -90,23 +97,27 @@ class Generator:
         shared = common_prefix(prompts) if len(prompts) > 1 and self.architecture.full else 0
         shared = shared if shared >= _SHARED_MINIMUM else 0
         width = max(len(prompt) for prompt in prompts) - shared
-        cache = self.architecture.cache(shared + width + new_tokens)
+        cache = self.architecture.cache(virtual_tokens(self.model) + shared + width + new_tokens)
+        start = begin(self.model, cache, self.device)
         if shared:
             prefix = torch.tensor([list(prompts[0][:shared])], device=self.device)
-            ones = torch.ones(1, shared, dtype=torch.long, device=self.device)
-            self._forward(prefix, cache, ones, torch.arange(shared, device=self.device)[None])
+            ones = torch.ones(1, start + shared, dtype=torch.long, device=self.device)
+            self._forward(prefix, cache, ones, torch.arange(start, start + shared, device=self.device)[None])
+        start += shared
+        if start and len(prompts) > 1:
             cache.batch_repeat_interleave(len(prompts))
-        padded = [[self.pad] * (width - len(p) + shared) + list(p[shared:]) for p in prompts]
-        filled = [[1] * shared + [0] * (width - len(p) + shared) + [1] * (len(p) - shared) for p in prompts]
+        own = [list(prompt[shared:]) for prompt in prompts]
+        padded = [[self.pad] * (width - len(row)) + row for row in own]
+        filled = [[1] * start + [0] * (width - len(row)) + [1] * len(row) for row in own]
         mask = torch.tensor(filled, dtype=torch.long, device=self.device)
-        positions = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, shared:]
+        positions = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, start:]
         logits = self._forward(torch.tensor(padded, device=self.device), cache, mask, positions)
         return logits, cache, mask
 
     def _forward(
         self, tokens: torch.Tensor, cache: Cache, mask: torch.Tensor, positions: torch.Tensor
     ) -> torch.Tensor:
-        output = self.model(
+        output = without_virtual(self.model)(
             input_ids=tokens,
             attention_mask=mask,
             past_key_values=cache,

@@ -176,7 +176,7 @@ class HfModel:
         known = set(have)
         if known.issuperset(range(len(prompts))):
             return
-        longest = self.weights.architecture.longest
+        longest = self._longest
         if longest and decoding.max_new_tokens >= longest:
             decoding = replace(decoding, max_new_tokens=max(1, longest - 1))
         encoded: dict[int, list[int]] = {}
@@ -184,7 +184,7 @@ class HfModel:
         for index, prompt in enumerate(prompts):
             try:
                 tokens = self.encode(prompt)
-                encoded[index] = self._fit(tokens, decoding.max_new_tokens)
+                encoded[index] = self._fit(tokens, decoding.max_new_tokens, longest)
                 cut[index] = max(0, len(tokens) - len(encoded[index]))
             except InputError as problem:
                 if index not in known:
@@ -223,12 +223,20 @@ class HfModel:
     ) -> Iterator[ScoredBatch]:
         """See `Model.loglikelihood`. A continuation's tokens are those that follow the prompt's own.
 
-        Prompts too long for the model lose their beginning; InputError where a continuation alone is too long.
+        Prompts too long for the model lose their beginning; a pair whose continuation alone is too long, or that
+        has no tokens, fails alone.
         """
         known = set(have)
         if known.issuperset(range(len(pairs))):
             return
-        yield from self._scored(self._pair_encoder().encode(pairs), known)
+        encoded = self._pair_encoder().encode(pairs)
+        failed = {index: pair.failure for index, pair in enumerate(encoded) if pair.failure is not None}
+        new = [index for index in failed if index not in known]
+        if new:
+            yield new, [LogLikelihood.failed(failed[index]) for index in new]
+        known.update(failed)
+        if not known.issuperset(range(len(pairs))):
+            yield from self._scored(encoded, known)
 
     def rolling(self, texts: Sequence[str], have: Collection[int] = ()) -> Iterator[ScoredBatch]:
         """Score whole texts, as (places, log-likelihoods), as soon as all windows of a text are done.
@@ -269,8 +277,7 @@ class HfModel:
         from harness.models.pairs import PairEncoder
 
         tokenizer = self.tokenizer
-        longest = self.weights.architecture.longest
-        return PairEncoder(tokenizer, self.render, _start_token(tokenizer), longest, self.name)
+        return PairEncoder(tokenizer, self.render, _start_token(tokenizer), self._longest, self.name)
 
     def _on_the_tree(self, encoded: Sequence[EncodedPair], known: Collection[int]) -> Iterator[ScoredBatch]:
         from harness.models.tree_batches import score_tree
@@ -290,8 +297,16 @@ class HfModel:
         model = weights.use(self.adapter)
         return Scorer(model, _pad_token(weights.tokenizer), weights.architecture, self.resolved[1]).run(pairs)
 
-    def _fit(self, tokens: list[int], new_tokens: int) -> list[int]:
-        longest = self.weights.architecture.longest
+    @property
+    def _longest(self) -> int | None:
+        """Most tokens the model takes, None where it does not say; virtual ones take their room from it."""
+        from harness.models.virtual import virtual_tokens
+
+        weights = self.weights
+        longest = weights.architecture.longest
+        return longest and max(1, longest - virtual_tokens(weights.use(self.adapter)))
+
+    def _fit(self, tokens: list[int], new_tokens: int, longest: int | None) -> list[int]:
         room = max(1, longest - new_tokens) if longest else len(tokens)
         kept = tokens[-room:] if len(tokens) > room else tokens
         return kept or [_start_token(self.tokenizer)]

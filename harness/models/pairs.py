@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from harness.exceptions import InputError
 from harness.models.scoring import EncodedPair
@@ -12,6 +12,8 @@ from harness.records import Prompt
 
 _AT_ONCE = 512
 """Texts that go to the tokenizer in one call."""
+_Texts: TypeAlias = dict[tuple[str, bool], list[int] | InputError]
+"""Token ids by text and whether special tokens are added, or why there are none."""
 
 
 @dataclass(frozen=True)
@@ -33,31 +35,48 @@ class PairEncoder:
         """Encode prompt and continuation together and split where the prompt alone ends (lm-eval's `_encode_pair`).
 
         White space at the end of the prompt moves to the continuation, so that the split falls between tokens.
-        A prompt that is too long for the model loses its beginning; InputError where a continuation alone is.
+        A prompt that is too long for the model loses its beginning. Where a continuation alone is too long, or a
+        text cannot be put into tokens, the pair has a `failure`.
         """
-        rendered = {prompt: self.render(prompt) for prompt, _ in pairs}
-        texts: dict[tuple[str, bool], list[int]] = {}
+        rendered: dict[Prompt, tuple[str, bool] | InputError] = {}
+        for prompt in dict.fromkeys(prompt for prompt, _ in pairs):
+            try:
+                rendered[prompt] = self.render(prompt)
+            except InputError as problem:
+                rendered[prompt] = problem
+        texts: _Texts = {}
         for prompt, continuation in pairs:
-            text, special = rendered[prompt]
-            texts[text.rstrip(), special] = texts[text + continuation, special] = []
+            found = rendered[prompt]
+            if not isinstance(found, InputError):
+                texts[found[0].rstrip(), found[1]] = texts[found[0] + continuation, found[1]] = []
         self._fill(texts)
-        return [self._pair(rendered[prompt], continuation, texts) for prompt, continuation in pairs]
+        return [self._checked(rendered[prompt], continuation, texts) for prompt, continuation in pairs]
 
     def windows(self, text: str) -> list[EncodedPair]:
         """Cut a whole text into pairs that together score every token of it once (lm-eval's rolling windows).
 
         The first token follows `start`. Where the text is longer than the model takes, each further window begins
-        with the last token of the one before, the last window with as many more as it has room for.
+        with the last token of the one before, the last window with as many more as it has room for. InputError
+        where the text cannot be put into tokens.
         """
         tokens = tuple(self._tokens([text], special=True)[0])
         return rolling_windows(tokens, self.start, self.longest or len(tokens))
 
-    def _fill(self, texts: dict[tuple[str, bool], list[int]]) -> None:
+    def _fill(self, texts: _Texts) -> None:
         for special in (False, True):
             chosen = [key for key in texts if key[1] is special]
             for first in range(0, len(chosen), _AT_ONCE):
                 keys = chosen[first : first + _AT_ONCE]
-                texts.update(zip(keys, self._tokens([text for text, _ in keys], special), strict=True))
+                try:
+                    texts.update(zip(keys, self._tokens([text for text, _ in keys], special), strict=True))
+                except InputError:
+                    texts.update((key, self._alone(*key)) for key in keys)
+
+    def _alone(self, text: str, special: bool) -> list[int] | InputError:
+        try:
+            return self._tokens([text], special)[0]
+        except InputError as problem:
+            return problem
 
     def _tokens(self, texts: Sequence[str], special: bool) -> list[list[int]]:
         try:
@@ -66,12 +85,24 @@ class PairEncoder:
             raise InputError("The text holds half a character (a lone surrogate): no tokens.") from problem
         return found
 
-    def _pair(
-        self, rendered: tuple[str, bool], continuation: str, texts: Mapping[tuple[str, bool], list[int]]
+    def _checked(
+        self, rendered: tuple[str, bool] | InputError, continuation: str, texts: _Texts
     ) -> EncodedPair:
+        try:
+            if isinstance(rendered, InputError):
+                raise rendered
+            return self._pair(rendered, continuation, texts)
+        except InputError as problem:
+            return EncodedPair((), (), str(problem))
+
+    def _pair(self, rendered: tuple[str, bool], continuation: str, texts: _Texts) -> EncodedPair:
         text, special = rendered
         bare = text.rstrip()
         head, whole = texts[bare, special], texts[text + continuation, special]
+        if isinstance(head, InputError):
+            raise head
+        if isinstance(whole, InputError):
+            raise whole
         if not head:
             head = [self.start]
             whole = [*head, *whole]

@@ -80,11 +80,20 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class LogLikelihood:
-    """Summed natural-log probability of a continuation, and whether greedy decoding would write it."""
+    """Summed natural-log probability of a continuation, and whether greedy decoding would write it.
+
+    A request that could not be asked has `failure`, the reason, and NaN as its value.
+    """
 
     value: float
     greedy: bool
     tokens: int
+    failure: str | None = None
+
+    @classmethod
+    def failed(cls, reason: str) -> LogLikelihood:
+        """What comes back for a request that could not be asked."""
+        return cls(float("nan"), greedy=False, tokens=0, failure=reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ def score_pairs(
 ) -> Scored:
     """Score every (prompt, continuation), from the store where it can; the rules are those of `answer`.
 
-    A log-likelihood that is not finite is a result like any other: it is stored and returned.
+    A log-likelihood that is not finite is a result like any other: it is stored and returned. One with a
+    `failure` is returned but not stored.
     """
     fingerprint = model.fingerprint
     keys = [
@@ -90,7 +91,7 @@ def score_pairs(
     def ask(wanted: Sequence[int], have: Collection[int]) -> _Batches[LogLikelihood]:
         return model.loglikelihood([pairs[index] for index in wanted], have)
 
-    work = _Work("Scoring", asdict, _read_loglikelihood, _always)
+    work = _Work("Scoring", _write_loglikelihood, _read_loglikelihood, _scored)
     results, computed, seconds = _complete(work, keys, ask, store, progress)
     return Scored(results, computed, len(keys) - computed, seconds)
 
@@ -110,6 +111,10 @@ def _read_generation(value: Mapping[str, Any]) -> Generation:
     return Generation(value["text"], value["tokens"], finish, value["failure"], value.get("cut", 0))
 
 
+def _write_loglikelihood(found: LogLikelihood) -> Mapping[str, object]:
+    return {"value": found.value, "greedy": found.greedy, "tokens": found.tokens}
+
+
 def _read_loglikelihood(value: Mapping[str, Any]) -> LogLikelihood:
     return LogLikelihood(value["value"], value["greedy"], value["tokens"])
 
@@ -118,8 +123,8 @@ def _succeeded(generation: Generation) -> bool:
     return generation.finish is not Finish.FAILED
 
 
-def _always(_: LogLikelihood) -> bool:
-    return True
+def _scored(found: LogLikelihood) -> bool:
+    return found.failure is None
 
 
 def _complete(

@@ -9,13 +9,13 @@ from typing import Any
 
 import lm_eval
 import pytest
-from benchmarks.conftest import LABEL, OracleLM, checksum_model, write
+from benchmarks.conftest import LABEL, OracleLM, checksum_model, score, write
 from lm_eval.tasks import TaskManager
 
 from harness.benchmarks import BenchSettings, bench
 from harness.benchmarks.cuts import longest_of, tokens_cut
 from harness.models.scripted import ScriptedModel
-from harness.records import Finish, Generation, RunResult
+from harness.records import Finish, Generation, LogLikelihood, RunResult
 from harness.stages.runfiles import run_to_json
 from harness.store import NoStore
 
@@ -116,6 +116,35 @@ def test_a_task_with_several_right_answers_equals_lm_eval(tmp_path: Path) -> Non
     found, path = run(tmp_path, rows, "multiple_choice", SEVERAL_RIGHT)
     assert found.estimates["own"]["acc"].value == theirs(path)["results"]["own"]["acc,none"]
     assert found.samples[0].target == "a | b"
+
+
+def test_a_choice_that_cannot_be_asked_fails_its_sample_alone(tmp_path: Path) -> None:
+    """A model's failure is no number: the sample is neither scored nor counted as broken."""
+
+    def score_but(prompt: Any, continuation: str) -> LogLikelihood:
+        cannot = prompt == "2?" and continuation == " b"
+        return LogLikelihood.failed("A continuation is too long.") if cannot else score(prompt, continuation)
+
+    rows = [{"question": f"{i}?", "gold": [i % 3]} for i in range(5)]
+    found, _ = run(tmp_path, rows, "multiple_choice", SEVERAL_RIGHT, checksum_model(loglikelihoods=score_but))
+    whole, _ = run(tmp_path, rows, "multiple_choice", SEVERAL_RIGHT)
+    sample = found.samples[2]
+    assert (sample.failure, sample.finish) == ("A continuation is too long.", Finish.FAILED)
+    assert (sample.scores["acc"].value, sample.loglikelihoods, sample.answer) == (None, (), "")
+    estimate = found.estimates["own"]["acc"]
+    assert (found.nonfinite, estimate.scored, estimate.n) == (0, 4, 5)
+    others = [place for place in range(5) if place != 2]
+    assert [found.samples[place] for place in others] == [whole.samples[place] for place in others]
+    key = "task own, failed"
+    assert found.settings[key] == "1 of 5 samples (first: sample 2, A continuation is too long.)"
+
+
+def test_one_choice_cannot_be_asked_and_another_is_not_finite(tmp_path: Path) -> None:
+    table = {" a": LogLikelihood.failed("too long"), " b": float("inf"), " c": -1.0}
+    rows = [{"question": "why?", "gold": [0]}]
+    model = ScriptedModel(loglikelihoods=table)
+    found, _ = run(tmp_path, rows, "multiple_choice", SEVERAL_RIGHT, model)
+    assert (found.nonfinite, found.samples[0].finish) == (1, Finish.NONFINITE)
 
 
 class Letters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from harness.exceptions import BadValue, InputError
 from harness.models.base import Decoding, Model, generate_all, loglikelihood_all
 from harness.models.hf import HfModel, HfSettings
 from harness.models.weights import WeightsPool
-from harness.records import Finish, Message, Prompt
+from harness.records import Finish, LogLikelihood, Message, Prompt
 
 Opener = Callable[..., HfModel]
 CHAT: Prompt = (Message("system", "Be short."), Message("user", "Who are you?"))
@@ -229,8 +230,17 @@ def test_a_prompt_that_cannot_be_asked_fails_alone(tmp_path: Path, open_hf: Open
     assert [found[0]] == generate_all(model, [good], Decoding(4))
     again = [indices for indices, _ in model.generate([good, CHAT], Decoding(4), have={1})]
     assert again == [[0]]
-    with pytest.raises(InputError, match="refuses this prompt"):
-        loglikelihood_all(model, [(CHAT, "x")])
+    scores = loglikelihood_all(
+        model, [(CHAT, "x"), ("fine", " yes"), ("half \ud83d", "x"), ("fine", "\ud83d")]
+    )
+    assert [score.failure for score in scores] == [
+        found[1].failure,
+        None,
+        *[found[2].failure] * 2,
+    ]
+    assert scores[1] == loglikelihood_all(model, [("fine", " yes")])[0]
+    with pytest.raises(InputError, match="half a character"):
+        list(model.rolling(["half \ud83d"]))
 
 
 # Generation -------------------------------------------------------------------------------------------------
@@ -434,7 +444,7 @@ def test_log_likelihoods_equal_lm_eval_s(tiny_folder: Path, open_hf: Opener) -> 
         assert mine.greedy is bool(greedy)
 
 
-def test_a_continuation_longer_than_the_model_is_refused(tmp_path: Path, open_hf: Opener) -> None:
+def test_a_continuation_longer_than_the_model_fails_alone(tmp_path: Path, open_hf: Opener) -> None:
     folder = build_model(tmp_path / "short", kind="gpt2", n_positions=8, max_position_embeddings=8)
     model = open_hf(folder)
     [fits] = loglikelihood_all(model, [("a long prompt", "12345678")])
@@ -445,9 +455,14 @@ def test_a_continuation_longer_than_the_model_is_refused(tmp_path: Path, open_hf
     assert fits.value == pytest.approx(
         sum(float(logs[place, token]) for place, token in enumerate(tokens[1:])), abs=1e-4
     )
-    with pytest.raises(InputError) as caught:
-        loglikelihood_all(model, [("a", "123456789")])
-    assert str(caught.value) == "A continuation has 9 tokens, but the model 'tiny' takes at most 8."
+    pairs = [("a", "123456789"), ("a long prompt", "12345678"), ("", "")]
+    failed, again, empty = loglikelihood_all(model, pairs)
+    assert failed.failure == "A continuation has 9 tokens, but the model 'tiny' takes at most 8."
+    assert (math.isnan(failed.value), failed.greedy, failed.tokens) == (True, False, 0)
+    assert again == fits
+    assert empty == LogLikelihood(0.0, greedy=True, tokens=0)
+    assert list(model.loglikelihood(pairs, have=[0, 1, 2])) == []
+    assert [list(indices) for indices, _ in model.loglikelihood(pairs, have=[1, 2])] == [[0]]
 
 
 def test_prompt_and_continuation_that_grow_into_one_token_are_scored_apart(

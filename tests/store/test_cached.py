@@ -234,6 +234,23 @@ def test_loglikelihoods_are_stored_and_reused(store: Store) -> None:
     assert first.model_seconds > 0 == second.model_seconds
 
 
+def test_a_pair_that_could_not_be_asked_is_returned_but_not_stored(store: Store) -> None:
+    table = {" long": LogLikelihood.failed("too long"), " yes": -1.0}
+    model = ScriptedModel(loglikelihoods=table)
+    for computed in (2, 1):
+        found = score_pairs(model, [("q", " long"), ("q", " yes")], store)
+        assert [score.failure for score in found.loglikelihoods] == ["too long", None]
+        assert math.isnan(found.loglikelihoods[0].value)
+        assert found.computed == computed
+
+
+def test_what_was_stored_before_there_were_failures_is_read(store: Store) -> None:
+    key = response_key("f", RequestKind.LOGLIKELIHOOD, prompt_json("q"), " yes")
+    store.put_many(Table.RESPONSES, {key: {"value": -1.5, "greedy": True, "tokens": 2}})
+    found = score_pairs(Untouchable("f"), [("q", " yes")], store)
+    assert found.loglikelihoods == (LogLikelihood(-1.5, greedy=True, tokens=2),)
+
+
 def test_another_prompt_or_continuation_is_a_miss(store: Store) -> None:
     model = ScriptedModel(default_loglikelihood=-1.0)
     score_pairs(model, [("q", " a")], store)
