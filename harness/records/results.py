@@ -147,6 +147,23 @@ class MetricComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgetting:
+    """General ability on one benchmark, by its leading measure, and whether more was lost than is tolerated."""
+
+    metric: MetricComparison
+    """The verdict and tolerance in it are those for forgetting."""
+    tasks: int
+    """lm-eval tasks that the benchmark holds: 1, or those of a group."""
+    guessing: float | None
+    """What guessing scores, on the measure's scale (mean of 1 / number of choices); None where that is not known."""
+    home_made: bool
+    """Whether its data are the product's own small samples: not comparable with published scores."""
+    held: bool | None
+    """True: the interval lies above minus the tolerance. False: the loss is real and larger than the tolerance.
+    None: not decided."""
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two runs joined by sample."""
 
@@ -160,6 +177,10 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     unpaired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Reason -> "task/sample id" of samples that could not be paired."""
+    forgetting: tuple[Forgetting, ...] = ()
+    """One for each benchmark of general ability, in the order of the run."""
+    benchmarks: tuple[MetricComparison, ...] = ()
+    """Every measure of those benchmarks and of their parts; `metrics` holds what the tuning was for."""
 
 
 @dataclass(frozen=True, slots=True)

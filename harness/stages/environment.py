@@ -24,6 +24,7 @@ _PACKAGES = (
     "sacrebleu",
     "numpy",
     "datasets",
+    "lm-eval",
 )
 
 

@@ -23,6 +23,7 @@ from harness.models.digest import digest
 from harness.models.hf import HfModel
 from harness.progress import Progress, silent
 from harness.records import Comparison, ExperimentResult, RunResult, Training
+from harness.stages.benchmarks import Entry, check, entry_of, is_entry, with_benchmarks
 from harness.stages.compare import check_primary, compare
 from harness.stages.environment import environment
 from harness.stages.evaluate import RunLabel, check_names, evaluate
@@ -49,7 +50,8 @@ class Workplace:
 def run_experiment(settings: ExperimentSettings, place: Workplace) -> ExperimentResult:
     """Do all of an experiment and write it into `place.folder`; the report is drawn by the caller."""
     check_folder(place.folder)
-    others = _other_tasks(settings)
+    entries = [entry_of(spec, f"tasks.{n}") for n, spec in enumerate(settings.tasks) if is_entry(spec)]
+    others = _other_tasks(settings, entries)
     prepared = training = None
     if settings.data is not None:
         check_data(settings.data)
@@ -64,11 +66,12 @@ def run_experiment(settings: ExperimentSettings, place: Workplace) -> Experiment
     tasks = _tasks(settings, prepared, others, place.folder / DATA)
     if settings.tune is not None and prepared is not None and tuner is not None and settings.data is not None:
         training = tune(tuner, prepared, settings.data, settings.tune, place)
-    made = environment(_seeds(settings), tuner.resolved[1] if tuner else "remote")
-    runs = [_evaluate(base, tasks, RunLabel("base", environment=made), place)]
+    asked = _Asked(tasks, entries)
+    made = environment(_seeds(settings, entries), tuner.resolved[1] if tuner else "remote")
+    runs = [_evaluate(base, asked, RunLabel("base", environment=made), place)]
     for step, folder in training.checkpoints if training else ():
         model = checkpoint_model(base, Path(folder), f"{base.name} step {step}")
-        runs.append(_evaluate(model, tasks, RunLabel(f"step-{step}", step, environment=made), place))
+        runs.append(_evaluate(model, asked, RunLabel(f"step-{step}", step, environment=made), place))
     measures = [measure for task in tasks for metric in task.metrics for measure in metric.measures]
     comparisons = tuple(compare(runs[0], run, settings.compare, measures) for run in runs[1:])
     chosen, reason = choose(runs, training)
@@ -137,26 +140,36 @@ def checkpoint_model(base: Model, folder: Path, name: str) -> HfModel:
     return replace(base, name=name, folder=folder, adapter=None)
 
 
-def _evaluate(model: Model, tasks: Sequence[Task], label: RunLabel, place: Workplace) -> RunResult:
+@dataclass(frozen=True)
+class _Asked:
+    """What every checkpoint is asked: tasks of ours, and benchmarks."""
+
+    tasks: Sequence[Task]
+    entries: Sequence[Entry]
+
+
+def _evaluate(model: Model, asked: _Asked, label: RunLabel, place: Workplace) -> RunResult:
     def told(stage: str, done: int, total: int, note: str = "") -> None:
         place.progress(f"{stage.lower()}, {label.name}", done, total, note)
 
-    run = evaluate(model, tasks, place.store, label, told)
+    run = evaluate(model, asked.tasks, place.store, label, told)
+    run = with_benchmarks(run, model, asked.entries, place.store, told)
     write_run(run, place.folder / EVALUATIONS / label.name)
     return run
 
 
-def _other_tasks(settings: ExperimentSettings) -> list[Task]:
-    """Load all tasks but held_out, and refuse a primary measure that none of them or held_out scores."""
-    others = [load_task(spec) for spec in settings.tasks if not is_held_out(spec)]
+def _other_tasks(settings: ExperimentSettings, entries: Sequence[Entry]) -> list[Task]:
+    """Load all tasks but held_out, check the benchmarks, and refuse a primary measure that nothing scores."""
+    others = [load_task(spec) for spec in settings.tasks if not is_held_out(spec) and not is_entry(spec)]
     check_names(others)
     measures = {task.name: measure_names(task.metrics) for task in others}
+    general = check(entries, measures)
     for spec in settings.tasks:
         if is_held_out(spec):
             measures[HELD_OUT] = measure_names(
                 create_metrics(held_out_file(_own_keys(settings, spec)).metrics)
             )
-    check_primary(settings.compare.primary, measures)
+    check_primary(settings.compare.primary, {**measures, **general})
     return others
 
 
@@ -177,7 +190,7 @@ def _tasks(
             keys = _own_keys(settings, spec)
             remember(keys, folder)
             tasks.append(held_out(prepared, keys))
-        else:
+        elif not is_entry(spec):
             tasks.append(waiting.pop(0))
     return tasks
 
@@ -198,8 +211,10 @@ def choose(runs: Sequence[RunResult], training: Training | None) -> tuple[int | 
     return len(runs) - 1, "the last one saved; there is no validation loss to choose by"
 
 
-def _seeds(settings: ExperimentSettings) -> dict[str, int]:
+def _seeds(settings: ExperimentSettings, entries: Sequence[Entry]) -> dict[str, int]:
     seeds = {"decoding": settings.evaluate.seed, "bootstrap": settings.compare.seed}
+    if entries:
+        seeds["few-shots"] = entries[0].settings.fewshot_seed
     if settings.data is not None:
         seeds["split"] = settings.data.split.seed
     if settings.tune is not None:
@@ -212,5 +227,7 @@ def _digests(base: Model, comparisons: Sequence[Comparison], prepared: Prepared 
     if prepared is not None:
         found["data file"] = prepared.card.digest
     if comparisons:
-        found["signatures"] = digest([[m.base.signature for m in c.metrics] for c in comparisons])
+        found["signatures"] = digest(
+            [[m.base.signature for m in (*c.metrics, *c.benchmarks)] for c in comparisons]
+        )
     return found

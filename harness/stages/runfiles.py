@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,26 +92,31 @@ def read_run(folder: Path) -> RunResult:
         names = ", ".join(str(folder / EVALUATIONS / str(run.get("name"))) for run in value["runs"])
         raise FileProblem(folder, f"this is a whole experiment; name one of its runs: {names}.")
     try:
-        estimates = {
-            task: {name: _estimate(found) for name, found in row.items()}
-            for task, row in value["estimates"].items()
-        }
-        return RunResult(
-            name=value["name"],
-            model=value["model"],
-            fingerprint=value["fingerprint"],
-            step=value["step"],
-            settings=value["settings"],
-            estimates=estimates,
-            samples=_read_samples(folder / SAMPLES),
-            nonfinite=value["nonfinite"],
-            timing=value["timing"],
-            environment=Environment(**value["environment"]) if value.get("environment") else None,
-        )
+        return replace(run_from_json(value), samples=_read_samples(folder / SAMPLES))
     except KeyError as problem:
         raise FileProblem(path, f"this is not the result of one run ({problem} is missing).") from problem
     except (TypeError, AttributeError) as problem:
         raise FileProblem(path, "this is not the result of one run; run the evaluation again.") from problem
+
+
+def run_from_json(value: Mapping[str, Any]) -> RunResult:
+    """Undo `run_to_json`, which leaves the samples out; KeyError, TypeError or AttributeError where the data has another form."""
+    estimates = {
+        task: {name: _estimate(found) for name, found in row.items()}
+        for task, row in value["estimates"].items()
+    }
+    return RunResult(
+        name=value["name"],
+        model=value["model"],
+        fingerprint=value["fingerprint"],
+        step=value["step"],
+        settings=value["settings"],
+        estimates=estimates,
+        samples=(),
+        nonfinite=value["nonfinite"],
+        timing=value["timing"],
+        environment=Environment(**value["environment"]) if value.get("environment") else None,
+    )
 
 
 def _read_samples(path: Path) -> tuple[SampleResult, ...]:

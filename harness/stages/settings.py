@@ -14,6 +14,7 @@ from harness.exceptions import BadValue, InputError, UnknownName
 from harness.metrics import create_metrics
 from harness.models.base import Decoding
 from harness.models.hf import HfSettings
+from harness.stages.benchmarks import entry_of, is_entry
 from harness.stages.compare import CompareSettings
 from harness.tasks import DEFAULT_METRICS, HELD_OUT, build, read_yaml
 from harness.tuning import TuneSettings
@@ -62,6 +63,7 @@ class ExperimentSettings:
     data: DataSettings | None = None
     tune: TuneSettings | None = None
     tasks: tuple[Spec, ...] = (HELD_OUT,)
+    """held_out, names and files of tasks, and benchmarks: {suite: NAME, limit: N}, {task: NAME of lm-eval's, ...}."""
     metrics: tuple[Spec, ...] = DEFAULT_METRICS
     """Of held_out."""
     categorizers: str | tuple[Spec, ...] = "default"
@@ -105,7 +107,8 @@ def check_lengths(data: DataSettings, tune: TuneSettings) -> None:
 def load_experiment(path: Path) -> ExperimentSettings:
     """Read and check an experiment file.
 
-    Relative paths (data, model, tasks, plugins) are taken from the file's folder if they are there.
+    Relative paths (data, model, tasks, data_dir of benchmarks, plugins) are taken from the file's folder if they
+    are there.
     """
     content = read_yaml(path)
     settings = build(ExperimentSettings, content)
@@ -119,6 +122,9 @@ def load_experiment(path: Path) -> ExperimentSettings:
         test = None if data.test_path is None else _near(data.test_path, folder)
         data = replace(data, path=_near(data.path, folder), test_path=test)
     tasks = tuple(_near_task(spec, folder) for spec in settings.tasks)
+    for place, spec in enumerate(tasks):
+        if is_entry(spec):
+            entry_of(spec, f"tasks.{place}")
     model = settings.model
     if isinstance(model, str) and model not in alias_names():
         model = _near(model, folder)
@@ -130,6 +136,8 @@ def _near(name: str, folder: Path) -> str:
 
 
 def _near_task(spec: Spec, folder: Path) -> Spec:
+    if not isinstance(spec, str) and isinstance(spec.get("data_dir"), str):
+        return {**spec, "data_dir": _near(spec["data_dir"], folder)}
     name = spec if isinstance(spec, str) else str(spec.get("task", ""))
     if not Path(name).suffix or is_held_out(spec):
         return spec

@@ -32,6 +32,9 @@ def _as_before(result: ExperimentResult, primary: str) -> CompareSettings:
     known = [metric for comparison in result.comparisons for metric in comparison.metrics]
     if not known:
         return settings
+    judged = [each.metric for comparison in result.comparisons for each in comparison.forgetting]
+    if judged:
+        settings = replace(settings, forgetting_tolerance=judged[0].tolerance)
     return replace(settings, alpha=round(1 - known[0].level, 12), tolerance=known[0].tolerance)
 
 
