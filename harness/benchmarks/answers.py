@@ -42,15 +42,15 @@ def ask(lm: HarnessLM, task: Any, planned: Sequence[Planned]) -> list[Outcome]:
     replies: dict[int, list[Any]] = {id(request): [] for request in requests}
     for kind in dict.fromkeys(request.request_type for request in requests):
         wanted = [request for request in requests if request.request_type == kind]
-        for request, reply in zip(wanted, _replies(lm, kind, wanted), strict=True):
+        for request, reply in zip(wanted, _replies(lm, task, kind, wanted), strict=True):
             request.resps.append(_plain(reply))
             replies[id(request)].append(reply)
     return [_outcome(task, sample, [replies[id(r)] for r in sample.instances]) for sample in planned]
 
 
-def _replies(lm: HarnessLM, kind: str, requests: Sequence[Any]) -> Sequence[Any]:
+def _replies(lm: HarnessLM, task: Any, kind: str, requests: Sequence[Any]) -> Sequence[Any]:
     if kind == "loglikelihood":
-        return lm.scores(requests)
+        return lm.task_scores(task, requests)
     if kind == "loglikelihood_rolling":
         return lm.loglikelihood_rolling(requests)
     return lm.generations(requests)

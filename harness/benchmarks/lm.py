@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import TemplateError
@@ -42,6 +42,22 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]  # lm_eval has no types
         """Time inside the model so far."""
         self.computed = 0
         """Requests the model was asked; the others were found in the store, or asked for twice."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What the numbers depend on."""
+        return self.model.fingerprint
+
+    @property
+    def dtype(self) -> str | None:
+        """Number format of the weights, None for a model that does not say."""
+        found = getattr(self.model, "dtype", None)
+        return found if isinstance(found, str) else None
+
+    @property
+    def cautions(self) -> Mapping[str, str]:
+        """What a reader of a task's numbers must know, by task."""
+        return {}
 
     @property
     def tokenizer(self) -> Any:
@@ -113,6 +129,10 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]  # lm_eval has no types
     def scores(self, requests: Sequence[Any]) -> list[LogLikelihood]:
         """`loglikelihood` with all that the model says."""
         return self._by_task(requests, self._scored)
+
+    def task_scores(self, task: Any, requests: Sequence[Any]) -> list[LogLikelihood]:  # noqa: ARG002 - for subclasses
+        """`scores` of requests that are all of one task."""
+        return self.scores(requests)
 
     def generations(self, requests: Sequence[Any]) -> list[Generation]:
         """`generate_until` with all that the model says, failures included."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
 
+from harness.benchmarks.adaptive import language_model
 from harness.benchmarks.answers import Outcome, ask, record, request_count
 from harness.benchmarks.cuts import tokens_cut
 from harness.benchmarks.lm import HarnessLM
@@ -71,7 +72,7 @@ def bench(
     """
     started = time.perf_counter()
     chosen = choose(selection, settings)
-    lm = HarnessLM(model, store)
+    lm = language_model(model, store, settings.precision)
     with seeded(), quiet(), compiled_once():
         template = lm.apply_chat_template if settings.apply_chat_template else None
         if template is not None:
@@ -96,11 +97,11 @@ def bench(
     return RunResult(
         name=label.name,
         model=model.name,
-        fingerprint=model.fingerprint,
+        fingerprint=lm.fingerprint,
         step=label.step,
         settings={
             **label.settings,
-            **_settings(model, settings, planned, scored),
+            **_settings(lm, settings, planned, scored),
             **_notes(loaded, settings),
         },
         estimates=_estimates(loaded, planned, scored),
@@ -198,17 +199,18 @@ def _estimates(
 
 
 def _settings(
-    model: Model, settings: BenchSettings, planned: Sequence[_Planned], scored: Mapping[str, _Scored]
+    lm: HarnessLM, settings: BenchSettings, planned: Sequence[_Planned], scored: Mapping[str, _Scored]
 ) -> dict[str, str]:
     """What a reader needs to repeat the run, and what to know of it."""
     found = {f"task {each.leaf.name}": each.signature for each in planned}
-    dtype = getattr(model, "dtype", None)
-    if isinstance(dtype, str):
-        found["dtype"] = dtype
+    if lm.dtype is not None:
+        found["dtype"] = lm.dtype
     if settings.system_instruction:
         found["system instruction"] = settings.system_instruction
     for name, each in scored.items():
         total = f"of {len(each.samples):,} samples"
+        if name in lm.cautions:
+            found[f"task {name}, precision"] = lm.cautions[name]
         leaked = sum(outcome.sample.leaked for outcome in each.outcomes)
         cut = sum(sample.cut > 0 for sample in each.samples)
         failed = [sample for sample in each.samples if sample.failure is not None]

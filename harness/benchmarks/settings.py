@@ -10,6 +10,7 @@ from harness.exceptions import BadValue, InputError
 from harness.resources import resource
 
 SHIPPED = "shipped"
+ADAPTIVE = "adaptive"
 FEWSHOT_SEED = 1234
 """lm-eval's own."""
 
@@ -34,12 +35,17 @@ class BenchSettings:
     """Folder of local benchmark files; without it data come from the hub. "shipped", where no such folder is,
     means the small samples that come with the product."""
     fewshot_seed: int = FEWSHOT_SEED
+    precision: str | None = None
+    """None scores in the model's own dtype; "adaptive" in bfloat16, and in float32 where rounding could change a
+    decision. The model's dtype does not count then."""
 
     def __post_init__(self) -> None:
         if self.num_fewshot is not None and self.num_fewshot < 0:
             raise BadValue("num_fewshot", self.num_fewshot, "0 or more")
         for name, limit in [("limit", self.limit), *((f"limit of {k}", v) for k, v in self.limits.items())]:
             check_limit(name, limit)
+        if self.precision not in (None, ADAPTIVE):
+            raise BadValue("precision", self.precision, f'"{ADAPTIVE}", or nothing for the dtype alone')
         if self.sample_seed is not None and self.limit is None and not self.limits:
             raise InputError("A sample seed chooses which samples a limit takes; give a limit, too.")
         if self.fewshot_as_multiturn and not self.apply_chat_template:

@@ -45,6 +45,12 @@ def verb(
     ] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="adaptive: bfloat16, and float32 where rounding could change a decision [the dtype]."
+        ),
+    ] = None,
     system_instruction: Annotated[str | None, typer.Option(help="Stands before every prompt.")] = None,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
@@ -62,7 +68,7 @@ def verb(
     from harness.benchmarks import BenchSettings, bench
     from harness.checkpoints.open import open_model
     from harness.cli.run_table import estimate_table
-    from harness.exceptions import CheckpointBroken
+    from harness.exceptions import CheckpointBroken, InputError
     from harness.stages.environment import environment
     from harness.stages.evaluate import RunLabel
     from harness.stages.layout import EVALUATIONS, check_folder
@@ -80,7 +86,10 @@ def verb(
         system_instruction=system_instruction,
         fewshot_as_multiturn=fewshot_as_multiturn,
         data_dir=data_dir,
+        precision=precision,
     )
+    if precision is not None and dtype != "auto":
+        raise InputError("Adaptive precision uses bfloat16 and float32; leave --dtype out.")
     running = EvaluateSettings(dtype=dtype, device=device).model_settings()
     place = workspace_of(workspace)
     folder = out or place / EVALUATIONS / f"{folder_name(model)}-bench"

@@ -52,3 +52,10 @@ def t_two_sided(degrees: int, statistic: float) -> float:
     from scipy.special import stdtr
 
     return float(2.0 * stdtr(degrees, -abs(statistic)))
+
+
+def t_tail(statistics: FloatArray, degrees: int) -> FloatArray:
+    """Probability that a t variable with `degrees` degrees of freedom exceeds each of `statistics`."""
+    from scipy.special import stdtr
+
+    return np.asarray(stdtr(degrees, -statistics), dtype=np.float64)
