@@ -71,7 +71,7 @@ def _read(path: Path, clean: Callable[[Mapping[str, Any]], Row], *, strict: bool
     problems: dict[int, str] = {}
     for number, value in _objects(path):
         try:
-            rows.append(clean(value))
+            rows.append(_encodable(clean(value)))
         except UnusableRow as problem:
             if strict:
                 raise FileProblem(path, f"{problem}.", number) from problem
@@ -82,6 +82,14 @@ def _read(path: Path, clean: Callable[[Mapping[str, Any]], Row], *, strict: bool
         first = f" ({next(iter(problems.values()))})" if problems else ""
         raise FileProblem(path, f"there is no sample in this file that can be used{first}.")
     return Split(tuple(good if row is None else row for row in rows), problems)
+
+
+def _encodable(row: Row) -> Row:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as problem:
+        raise UnusableRow("a text holds half a character (a lone surrogate)") from problem
+    return row
 
 
 def _objects(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:

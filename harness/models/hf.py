@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -280,6 +281,7 @@ class HfModel:
         return PairEncoder(tokenizer, self.render, _start_token(tokenizer), self._longest, self.name)
 
     def _on_the_tree(self, encoded: Sequence[EncodedPair], known: Collection[int]) -> Iterator[ScoredBatch]:
+        from harness.models.scoring import EncodedPair
         from harness.models.tree_batches import score_tree
         from harness.models.tree_scoring import TreeScorer
 
@@ -288,7 +290,19 @@ class HfModel:
         budget = (
             self.settings.token_budget if device != "cpu" else min(CPU_ROW_BUDGET, self.settings.token_budget)
         )
-        return score_tree(scorer, encoded, known, budget)
+        diverged: bool | None = None
+        for indices, values in score_tree(scorer, encoded, known, budget):
+            sound = list(values)
+            broken = [place for place, value in enumerate(values) if not math.isfinite(value.value)]
+            if broken and diverged is None:
+                start = (_start_token(weights.tokenizer),)
+                [least] = self._score_batch([EncodedPair(start, start)])
+                diverged = not math.isfinite(least.value)
+            # masked numbers are multiplied by 0, which NaN survives: it spreads to its neighbours in a batch of the
+            # tree, so that each is asked again alone, but for a model that never returns anything else
+            for place in [] if diverged else broken:
+                [sound[place]] = self._score_batch([encoded[indices[place]]])
+            yield indices, sound
 
     def _score_batch(self, pairs: Sequence[EncodedPair]) -> list[LogLikelihood]:
         from harness.models.scoring import Scorer

@@ -196,7 +196,20 @@ def load(
         raise FileProblem(
             folder, f"{len(missing)} of the model's weights are not in its files, such as {missing[0]}."
         )
+    _check_vocabulary(folder, model, tokenizer)
     return LoadedWeights(model.to(device).eval(), tokenizer, Architecture.of(model))
+
+
+def _check_vocabulary(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Refuse a tokenizer of another model, whose tokens the embedding would not find."""
+    highest = max(tokenizer.get_vocab().values(), default=-1)
+    rows = int(model.get_input_embeddings().weight.shape[0])
+    if highest >= rows:
+        raise FileProblem(
+            folder,
+            f"the tokenizer does not fit the model: its tokens go up to number {highest:,}, but the model knows "
+            f"only {rows:,} (numbers 0 to {rows - 1:,}).",
+        )
 
 
 @contextmanager
