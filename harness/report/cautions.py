@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.records import Finish, MetricComparison, RunResult, Verdict
 from harness.report import words
 from harness.report.subject import Subject
+from harness.stages.forgetting import is_paired
 from harness.wording.numbers import count, plural
 
 
@@ -105,6 +106,8 @@ def _unscored(run: RunResult, who: str) -> list[str]:
     for task, estimates in run.estimates.items():
         asked = [sample for sample in run.samples if sample.task == task]
         for name, estimate in estimates.items():
+            if not is_paired(estimate):
+                continue  # one figure of the whole task: no sample has a score
             found = (sample.scores.get(name) for sample in asked if sample.failure is None)
             missing = sum(1 for score in found if score is not None and score.value is None)
             if missing:

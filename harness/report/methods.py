@@ -111,6 +111,9 @@ def _verdicts(subject: Subject) -> list[Fact]:
 def _runs(result: ExperimentResult) -> Table:
     """Every checkpoint with its fingerprint and settings; settings that all share stand once in the head row."""
     names = list(dict.fromkeys(key for run in result.runs for key in run.settings))
+    # signatures of benchmarks stand in the table of signatures; MMLU alone has 57
+    general = {f"task {metric.task}" for each in result.comparisons for metric in each.benchmarks}
+    names = [name for name in names if name not in general]
     head = ("Checkpoint", "Model", "Fingerprint", *(words.label(name, 30) for name in names))
     rows = tuple(
         (

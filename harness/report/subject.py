@@ -65,8 +65,9 @@ class Subject:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Task names in the order in which they were asked."""
-        return tuple(self.base.estimates)
+        """Names of the tasks the verdict is about, in the order in which they were asked; no general ability."""
+        general = _general(self.comparison)
+        return tuple(task for task in self.base.estimates if task not in general)
 
     @cached_property
     def unchanged(self) -> bool:
@@ -108,7 +109,15 @@ def study(result: ExperimentResult) -> Subject:
     compared = bool(result.chosen) and bool(result.comparisons)
     comparison = result.headline if compared else None
     tuned = result.runs[result.chosen] if comparison is not None and result.chosen else None
-    return Subject(result, base, tuned, comparison, _pairs(base, tuned, leading(base, comparison)))
+    gauges = leading(base, comparison)
+    general = _general(comparison)
+    pairs = tuple(pair for pair in _pairs(base, tuned, gauges) if pair.sample.task not in general)
+    return Subject(result, base, tuned, comparison, pairs)
+
+
+def _general(comparison: Comparison | None) -> set[str]:
+    """Benchmarks that measure what tuning may have cost."""
+    return {metric.task for metric in comparison.benchmarks} if comparison is not None else set()
 
 
 def _pairs(base: RunResult, tuned: RunResult | None, gauges: dict[str, Estimate]) -> tuple[Pair, ...]:

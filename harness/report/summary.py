@@ -10,6 +10,7 @@ from harness.records import ExperimentResult
 from harness.report import words
 from harness.report.checkpoints import checkpoints_view
 from harness.report.datacard import data_view
+from harness.report.forgetting import forgetting_view
 from harness.report.methods import methods_view
 from harness.report.metrics import metrics_view
 from harness.report.samples import samples_view
@@ -24,6 +25,7 @@ def summarise(result: ExperimentResult) -> Page:
     subject = study(result)
     checkpoints = checkpoints_view(subject)
     samples = samples_view(subject)
+    forgetting = forgetting_view(subject)
     training = training_view(subject)
     data = data_view(subject)
     drawn = {
@@ -31,6 +33,7 @@ def summarise(result: ExperimentResult) -> Page:
         "metrics": ("Metrics", True),
         "checkpoints": ("Checkpoints", checkpoints is not None),
         "samples": ("Samples", samples is not None),
+        "forgetting": ("Forgetting", forgetting is not None),
         "training": ("Training", training is not None),
         "data": ("Data", data is not None),
         "methods": ("Methods", True),
@@ -46,6 +49,7 @@ def summarise(result: ExperimentResult) -> Page:
         metrics=metrics_view(subject),
         checkpoints=checkpoints,
         samples=samples,
+        forgetting=forgetting,
         training=training,
         data=data,
         methods=methods_view(
@@ -76,8 +80,8 @@ def _missing(subject: Subject, absent: set[str]) -> tuple[tuple[str, str], ...]:
         found.append(("Samples", "no sample was asked"))
     if not any(sample.categories for run in subject.result.runs for sample in run.samples):
         found.append(("Kinds of mistakes", "no categorizer found any"))
-    if subject.comparison is not None and len(subject.tasks) < 2:
-        found.append(("Forgetting", "no other task was evaluated"))
+    if subject.comparison is not None and "forgetting" in absent:
+        found.append(("Forgetting", "no benchmark was run beside the task"))
     if "training" in absent:
         found.append(("Training", "this result holds no training"))
     if "data" in absent:

@@ -9,11 +9,12 @@ from harness.records import Comparison, MetricComparison, RunResult, Verdict
 from harness.report import words
 from harness.report.cautions import cautions
 from harness.report.figures import Glance, GlanceRow
+from harness.report.forgetting import price
 from harness.report.subject import Subject, leading
 from harness.report.training import falling, training_seconds, validation
 from harness.report.views import Answer, Fact, VerdictView
 from harness.wording import numbers
-from harness.wording.headline import verdict_sentence
+from harness.wording.headline import forgotten, verdict_sentence
 from harness.wording.numbers import change, count, plural
 from harness.wording.parts import Part, Rich
 
@@ -41,7 +42,7 @@ def headline(subject: Subject) -> Rich:
 
 
 def _glance(subject: Subject) -> Glance | None:
-    """The primary change, and at most two measures that got worse by more than is tolerated."""
+    """The primary change, and at most two losses by more than is tolerated: of general ability, else of measures."""
     comparison = subject.comparison
     if comparison is None or comparison.primary is None or comparison.primary.delta is None:
         return None
@@ -52,14 +53,16 @@ def _glance(subject: Subject) -> Glance | None:
         for metric in comparison.metrics
         if metric.verdict is Verdict.WORSE and not metric.within_tolerance and metric != comparison.primary
     ]
-    shown = [comparison.primary, *worse[:2]]
-    rows = tuple(_glance_row(metric, len(subject.tasks)) for metric in shown if metric.delta is not None)
+    lost = [each.metric for each in forgotten(comparison)]
+    shown = [(comparison.primary, len(subject.tasks))]
+    shown += [(metric, 0) for metric in lost[:2]] or [(metric, len(subject.tasks)) for metric in worse[:2]]
+    rows = tuple(_glance_row(metric, tasks) for metric, tasks in shown if metric.delta is not None)
     line = next((row.tolerance for row in rows if row.tolerance is not None), None)
     return Glance(
         title="The change that decides the verdict"
         if len(rows) == 1
         else "The changes that decide the verdict",
-        desc=" ".join(_said(metric, len(subject.tasks)) for metric in shown),
+        desc=" ".join(_said(metric, tasks) for metric, tasks in shown),
         rows=rows,
         tolerance_text=f"dotted: tolerance {change(line)}" if line is not None else "",
     )
@@ -68,7 +71,7 @@ def _glance(subject: Subject) -> Glance | None:
 def _glance_row(metric: MetricComparison, tasks: int) -> GlanceRow:
     amount = (metric.delta or 0.0) * metric.points
     return GlanceRow(
-        label=words.shorten(words.metric_name(metric, tasks), 19),
+        label=words.shorten(_named(metric, tasks), 19),
         value=amount,
         text=change(amount),
         low=None if metric.low is None else metric.low * metric.points,
@@ -77,9 +80,13 @@ def _glance_row(metric: MetricComparison, tasks: int) -> GlanceRow:
     )
 
 
+def _named(metric: MetricComparison, tasks: int) -> str:
+    """A measure; without a number of tasks it is a benchmark's, and that is what is named."""
+    return words.metric_name(metric, tasks) if tasks else words.label(metric.task)
+
+
 def _said(metric: MetricComparison, tasks: int) -> str:
-    name = words.metric_name(metric, tasks)
-    return f"{name} {change((metric.delta or 0.0) * metric.points)} points {words.evidence(metric)}."
+    return f"{_named(metric, tasks)} {change((metric.delta or 0.0) * metric.points)} points {words.evidence(metric)}."
 
 
 def _answers(subject: Subject) -> tuple[Answer, ...]:
@@ -196,16 +203,23 @@ def _at_what_price(subject: Subject, tuned: RunResult) -> Answer:
             said.append(f"{numbers.duration(seconds)} of training.")
         share = training.trainable_parameters / max(1, training.total_parameters)
         said.append(f"{numbers.percent(share)}% of the weights were trained.")
-    said += _lengths(subject.base, tuned)
-    if len(subject.tasks) == 1:
+    said += _lengths(subject, tuned)
+    forgets = price(subject.comparison) if subject.comparison is not None else ""
+    if forgets:
+        said.append(forgets)
+    elif len(subject.tasks) == 1:
         said.append("What it lost on other tasks was not measured.")
     link = ("training", "Training") if training is not None else ("metrics", "Metrics")
+    if forgets:
+        link = ("forgetting", "Forgetting")
     return Answer("At what price?", (Part(" ".join(said)),), *link)
 
 
-def _lengths(base: RunResult, tuned: RunResult) -> list[str]:
-    before = [sample.tokens for sample in base.samples if sample.failure is None]
-    after = [sample.tokens for sample in tuned.samples if sample.failure is None]
+def _lengths(subject: Subject, tuned: RunResult) -> list[str]:
+    before, after = (
+        [sample.tokens for sample in run.samples if sample.failure is None and sample.task in subject.tasks]
+        for run in (subject.base, tuned)
+    )
     if not before or not after or not fmean(before):
         return []
     ratio = fmean(after) / fmean(before) - 1
@@ -255,7 +269,7 @@ def _provenance(subject: Subject) -> tuple[Fact, ...]:
         )
     tasks = words.listed([words.label(task, 30) for task in subject.tasks]) or "no task"
     facts.append(Fact("Test set", f"{tasks}, {plural(len(subject.pairs), 'sample')}", _prompts(base)))
-    told = [(k, v) for k, v in base.settings.items() if not k.startswith("task ")][:4]
+    told = [(k, v) for k, v in base.settings.items() if not k.startswith(("task ", "group ", "data,"))][:4]
     settings = ", ".join(f"{words.label(k, 20)} {words.label(v, 24)}" for k, v in told)
     facts.append(Fact("Settings", settings or "none given", _signature(base)))
     return tuple(facts)

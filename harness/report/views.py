@@ -220,6 +220,39 @@ class SamplesView:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgettingRow:
+    """One benchmark by its leading measure, tuned against base."""
+
+    name: str
+    note: str
+    base: Quantity
+    tuned: Quantity
+    change: str
+    interval: str
+    plot: RowPlot
+    guessing: Quantity
+    n: str
+    mark: Mark
+    few: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForgettingView:
+    """General ability beside the task that was trained for."""
+
+    finding: str
+    lede: str
+    level: str
+    axis: PlotAxis
+    rows: tuple[ForgettingRow, ...]
+    note: str
+    lost: Table
+    lost_note: str
+    checkpoints: Table | None
+    measures: Table
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingView:
     """The training that made the checkpoints."""
 
@@ -271,6 +304,7 @@ class Page:
     metrics: MetricsView
     checkpoints: CheckpointsView | None
     samples: SamplesView | None
+    forgetting: ForgettingView | None
     training: TrainingView | None
     data: DataView | None
     methods: MethodsView

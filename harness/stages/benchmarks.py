@@ -6,6 +6,7 @@ lm_eval takes seconds to import. That is done only for an entry whose result is 
 from __future__ import annotations
 
 import difflib
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -199,17 +200,18 @@ def _once(entry: Entry, model: Model, store: Storage, label: RunLabel, progress:
     key = _key(entry, model)
     stored = store.get_many(Table.RUNS, [key]) if key is not None else {}
     if key in stored:
-        value = stored[key]
-        run = run_from_json(value["run"])
+        kept, samples = json.loads(stored[key])
+        run = run_from_json(kept)
         return replace(
             run,
-            samples=tuple(map(sample_from_json, value["samples"])),
+            samples=tuple(map(sample_from_json, samples)),
             timing={**run.timing, "seconds": time.perf_counter() - started},
         )
     run = harness.benchmarks.bench(model, [entry.name], store, entry.settings, label, progress)
     if key is not None and all(sample.failure is None for sample in run.samples):
-        value = {"run": run_to_json(run), "samples": [sample_to_json(sample) for sample in run.samples]}
-        store.put_many(Table.RUNS, {key: value})
+        # as text: the store sorts the keys of what it keeps, and the order of tasks is that of the tables
+        text = json.dumps([run_to_json(run), [sample_to_json(sample) for sample in run.samples]])
+        store.put_many(Table.RUNS, {key: text})
     return run
 
 

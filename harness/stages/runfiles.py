@@ -100,7 +100,10 @@ def read_run(folder: Path) -> RunResult:
 
 
 def run_from_json(value: Mapping[str, Any]) -> RunResult:
-    """Undo `run_to_json`, which leaves the samples out; KeyError, TypeError or AttributeError where the data has another form."""
+    """Undo `run_to_json`, which leaves the samples out.
+
+    Raises KeyError, TypeError or AttributeError where the data has another form.
+    """
     estimates = {
         task: {name: _estimate(found) for name, found in row.items()}
         for task, row in value["estimates"].items()

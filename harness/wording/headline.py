@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records import Comparison, Estimate, MetricComparison, RunResult, Verdict
+from harness.records import Comparison, Estimate, Forgetting, MetricComparison, RunResult, Verdict
 from harness.wording import numbers
 from harness.wording.numbers import NBSP, change, count, magnitude, plural
 from harness.wording.parts import Part, Quantity, Rich, plain_text
@@ -206,8 +206,48 @@ def comparison_sentence(comparison: Comparison, base: RunResult, tuned: RunResul
 
 
 def verdict_sentence(comparison: Comparison, base: RunResult, tuned: RunResult) -> Rich:
-    """The verdict with emphasis."""
+    """The verdict with emphasis; what was forgotten stands in the same sentence."""
     tasks = len({metric.task for metric in comparison.metrics})
-    if comparison.verdict is not Verdict.BROKEN and unchanged(base, tuned):
+    if comparison.verdict is Verdict.BROKEN:
+        return headline(comparison, base, tuned, tasks)
+    if unchanged(base, tuned):
         return no_difference(len(tuned.samples), comparison.primary)
-    return headline(comparison, base, tuned, tasks)
+    sentence = headline(comparison, base, tuned, tasks)
+    lost = forgotten(comparison)
+    return _forgetting(sentence, comparison.verdict, lost) if lost else sentence
+
+
+def forgotten(comparison: Comparison) -> list[Forgetting]:
+    """Benchmarks on which more was lost than is tolerated, the largest loss first."""
+    return sorted((each for each in comparison.forgetting if each.held is False), key=_loss, reverse=True)
+
+
+def _loss(each: Forgetting) -> float:
+    return abs((each.metric.delta or 0.0) * each.metric.points)
+
+
+def benchmark_name(metric: MetricComparison) -> str:
+    """A benchmark with the measure it is judged by: hellaswag acc_norm."""
+    return f"{label(metric.task)} {label(metric.label)}"
+
+
+def _forgetting(sentence: Rich, verdict: Verdict, lost: list[Forgetting]) -> Rich:
+    """The sentence, without its full stop, and the loss that weighs most; the others by name."""
+    *before, last = sentence
+    worst = lost[0].metric
+    others = [label(each.metric.task) for each in lost[1:]]
+    also = ""
+    if others:
+        names = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} and {others[-1]}"
+        also = f"; so did {names}"
+    joined = {Verdict.WORSE: ", and it ", Verdict.NOT_DECIDED: "; it "}.get(verdict, ", but it ")
+    return (
+        *before,
+        Part(last.text.removesuffix(".") + joined, last.kind),
+        Part("forgets", "strong"),
+        Part(f": {benchmark_name(worst)} {moved(worst)} by "),
+        Part(points(_loss(lost[0])), "strong"),
+        Part(" "),
+        Part(evidence(worst), "soft"),
+        Part(f", and at most {magnitude(tolerance_points(worst))} were allowed{also}."),
+    )
