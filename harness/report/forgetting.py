@@ -63,7 +63,8 @@ def finding(comparison: Comparison) -> str:
         where = benchmark_name(worst)
         if len(lost) == 1:
             return f"General ability fell by {amount} on {where}; at most {allowed} were allowed"
-        return f"General ability fell on {in_words(len(lost))} of {total}, most on {where}: {amount}"
+        which = f"all {total}" if len(lost) == len(judged) else f"{in_words(len(lost))} of {total}"
+        return f"General ability fell on {which}, most on {where}: {amount}"
     open_ = sum(each.held is None for each in judged)
     if not open_:
         return f"General ability held: no benchmark lost more than {allowed}"

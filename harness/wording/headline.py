@@ -239,7 +239,7 @@ def _forgetting(sentence: Rich, verdict: Verdict, lost: list[Forgetting]) -> Ric
     also = ""
     if others:
         names = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} and {others[-1]}"
-        also = f"; so did {names}"
+        also = f", {names} {moved(worst)} too"
     joined = {Verdict.WORSE: ", and it ", Verdict.NOT_DECIDED: "; it "}.get(verdict, ", but it ")
     return (
         *before,
@@ -249,5 +249,5 @@ def _forgetting(sentence: Rich, verdict: Verdict, lost: list[Forgetting]) -> Ric
         Part(points(_loss(lost[0])), "strong"),
         Part(" "),
         Part(evidence(worst), "soft"),
-        Part(f", and at most {magnitude(tolerance_points(worst))} were allowed{also}."),
+        Part(f"{also}, and at most {magnitude(tolerance_points(worst))} were allowed."),
     )
