@@ -39,6 +39,7 @@ __all__ = [
     "Sample",
     "Score",
     "Verdict",
+    "bench",
     "compare",
     "evaluate",
     "finetune",
@@ -139,6 +140,39 @@ def evaluate(
     label = RunLabel(name or model.name, environment=environment_of(model, tasks))
     with _store(workspace, store=store) as opened:
         return evaluate_stage(model, tasks, opened, label, progress)
+
+
+def bench(
+    model: Model,
+    tasks: str | Sequence[str],
+    *,
+    data_dir: str | Path | None = None,
+    name: str | None = None,
+    workspace: str | Path | None = None,
+    store: bool = True,
+    progress: Progress = silent,
+    **settings: Any,
+) -> RunResult:
+    """Run standard benchmarks: suites, groups and tasks by lm-eval's names.
+
+    data_dir: folder of local benchmark files, or "shipped" for the product's own small samples; without it data
+    come from the hub. settings: those of `BenchSettings`, such as limit, num_fewshot, sample_seed and
+    apply_chat_template. Two such runs, of base and tuned, are what `compare` takes.
+    """
+    from harness.benchmarks import BenchSettings
+    from harness.benchmarks import bench as bench_tasks
+    from harness.stages.environment import environment
+    from harness.stages.evaluate import RunLabel
+    from harness.tasks.strict import build
+
+    folder = None if data_dir is None else Path(data_dir)
+    how = build(BenchSettings, {**settings, "data_dir": folder}, where="bench")
+    resolved = getattr(model, "resolved", None)
+    made = environment({"few-shots": how.fewshot_seed}, resolved[1] if resolved else "remote")
+    names = [tasks] if isinstance(tasks, str) else list(tasks)
+    label = RunLabel(name or model.name, environment=made)
+    with _store(workspace, store=store) as opened:
+        return bench_tasks(model, names, opened, how, label, progress)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ def verb(
     primary: Annotated[str | None, typer.Option(help="Measure that gives the overall verdict.")] = None,
     alpha: Annotated[float, typer.Option(help="1 minus the level of the intervals.")] = 0.05,
     tolerance: Annotated[float, typer.Option(help="Acceptable loss, a share of the metric's range.")] = 0.02,
+    forgetting_tolerance: Annotated[
+        float, typer.Option(help="The same for benchmarks run beside a task, which measure general ability.")
+    ] = 0.02,
     json_file: JsonOption = None,
 ) -> None:
     """Join the runs by prompt, pair every measure, print the table and the verdict."""
@@ -27,7 +30,7 @@ def verb(
     from harness.stages.runfiles import read_run
 
     check_output_file(json_file)
-    settings = CompareSettings(primary, alpha, tolerance)
+    settings = CompareSettings(primary, alpha, tolerance, forgetting_tolerance)
     comparison = compare(read_run(base_run), read_run(tuned_run), settings)
     for line in comparison_table(comparison):
         typer.echo(line)

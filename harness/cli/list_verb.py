@@ -8,11 +8,21 @@ import typer
 
 from harness.cli.terminal import JsonOption, check_output_file, write_json
 
-KINDS = ("metrics", "categorizers", "models", "tasks", "templates")
+KINDS = ("metrics", "categorizers", "models", "tasks", "suites", "templates")
+_OWN, _LM_EVAL = "checkpoint-harness", "lm-eval"
+_BENCHMARKS = {
+    "arc_easy": "grade-school science, simple questions",
+    "arc_challenge": "grade-school science, harder questions",
+    "hellaswag": "what comes next in everyday scenes",
+    "mmlu": "57 subjects, from school to profession; each also alone, as mmlu_SUBJECT",
+    "truthfulqa_mc1": "common misconceptions, one true answer",
+    "truthfulqa_mc2": "common misconceptions, several true answers",
+}
+"""The benchmarks that local files can serve; lm-eval has some 14,000 other names."""
 
 
 def verb(
-    kind: Annotated[str, typer.Argument(help="metrics, categorizers, models, tasks or templates.")],
+    kind: Annotated[str, typer.Argument(help="metrics, categorizers, models, tasks, suites or templates.")],
     json_file: JsonOption = None,
 ) -> None:
     """Print one line a name."""
@@ -90,10 +100,30 @@ def _models() -> list[dict[str, Any]]:
 def _tasks() -> list[dict[str, Any]]:
     from harness.tasks import HELD_OUT, read_yaml, shipped_tasks
 
-    rows = [{"name": HELD_OUT, "about": "the test split of the experiment, or of a fine-tuned folder"}]
-    for name, path in shipped_tasks().items():
-        rows.append({"name": name, "about": str(read_yaml(path).get("about", ""))})
-    return rows
+    about = {HELD_OUT: "the test split of the experiment, or of a fine-tuned folder"}
+    about |= {name: str(read_yaml(path).get("about", "")) for name, path in shipped_tasks().items()}
+    rows = [{"name": name, "origin": _OWN, "about": text} for name, text in about.items()]
+    rows += [{"name": name, "origin": _LM_EVAL, "about": text} for name, text in _BENCHMARKS.items()]
+    return [
+        *rows,
+        {"name": "any other", "origin": _LM_EVAL, "about": "every task and group by lm-eval's name"},
+    ]
+
+
+def _suites() -> list[dict[str, Any]]:
+    from harness.benchmarks.suites import SUITES
+
+    return [{"name": name, "holds": "; ".join(map(_told, chosen))} for name, chosen in SUITES.items()]
+
+
+def _told(chosen: Any) -> str:
+    """A member of a suite: mmlu, 0-shot, 10 samples a task."""
+    said = [chosen.name]
+    if chosen.num_fewshot is not None:
+        said.append(f"{chosen.num_fewshot}-shot")
+    if chosen.limit is not None:
+        said.append(f"{chosen.limit:g} samples a task")
+    return ", ".join(said)
 
 
 def _templates() -> list[dict[str, Any]]:
@@ -107,5 +137,6 @@ _ROWS = {
     "categorizers": _categorizers,
     "models": _models,
     "tasks": _tasks,
+    "suites": _suites,
     "templates": _templates,
 }

@@ -20,7 +20,7 @@ VERBS = {
     "bench": "Run standard benchmarks, with lm-eval's tasks and numbers.",
     "compare": "Compare two stored runs sample by sample.",
     "report": "Draw the HTML report of stored runs.",
-    "list": "List metrics, categorizers, models, tasks or templates.",
+    "list": "List metrics, categorizers, models, tasks, suites or templates.",
 }
 """Each verb's code is the function `verb` in `harness/cli/<verb>_verb.py`, loaded when it is called."""
 

@@ -22,9 +22,9 @@ def estimate_table(run: RunResult) -> list[str]:
 
 
 def comparison_table(comparison: Comparison) -> list[str]:
-    """One line a measure: base, tuned, change in points with interval, Holm-adjusted p, verdict."""
+    """One line a measure, then one a benchmark of general ability: change in points with interval, p, verdict."""
     rows = [("task", "metric", "base", "tuned", "change, points", "95% interval", "p, Holm", "n", "verdict")]
-    for metric in comparison.metrics:
+    for metric in (*comparison.metrics, *(each.metric for each in comparison.forgetting)):
         factor = metric.points
         low = None if metric.low is None else metric.low * factor
         high = None if metric.high is None else metric.high * factor
