@@ -172,3 +172,26 @@ def test_what_cannot_be_done_is_said_before_any_work(work: Path, tiny_model: Pat
         harness.compare(model, model, task=["docs.jsonl", "docs.jsonl"])
     assert model.calls == 0
     assert not (work / "runs" / "store.sqlite").exists()
+
+
+def test_bench_gives_runs_that_compare_accepts(work: Path) -> None:
+    base = ScriptedModel(default_loglikelihood=-1.0, name="one")
+    tuned = ScriptedModel(default_loglikelihood=-2.0, name="two")
+    one = harness.bench(base, "arc_easy", data_dir="shipped", limit=6, num_fewshot=2)
+    two = harness.bench(
+        tuned, ["arc_easy"], data_dir="shipped", limit=6, num_fewshot=2, name="tuned", store=False
+    )
+    assert (one.name, two.name, len(one.samples)) == ("one", "tuned", 6)
+    assert "shots:2,seed 1234" in one.estimates["arc_easy"]["acc"].signature
+    assert one.environment is not None
+    assert one.environment.seeds == {"few-shots": 1234}
+    assert "lm-eval" in one.environment.packages
+    compared = harness.compare(one, two)
+    assert [metric.task for metric in compared.comparison.metrics] == ["arc_easy", "arc_easy"]
+    assert (work / "runs").is_dir()
+    with pytest.raises(
+        harness.InputError, match=r"Unknown key at 'bench.limt': 'limt'\. Did you mean 'limit'\?"
+    ):
+        harness.bench(base, "arc_easy", limt=6)
+    with pytest.raises(harness.InputError, match="limit is 0"):
+        harness.bench(base, "arc_easy", limit=0)

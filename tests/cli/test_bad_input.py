@@ -9,11 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.bad_input import CASES, Case, fill, identify
+from support.bad_benchmarks import BENCHMARKS
+from support.bad_input import CASES as OTHERS
+from support.bad_input import Case, fill, identify
 
 from harness.checkpoints import wheel
 from harness.cli import terminal
 from harness.cli.main import run
+
+CASES = [*OTHERS, *BENCHMARKS]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from cli.conftest import Call
 from support.pipeline import experiment, write_experiment
 
-from harness.cli.eval_verb import _folder_name
+from harness.cli.eval_verb import folder_name
 from harness.models.scripted import ScriptedModel
 from harness.records import Finish, Generation
 from harness.stages import experiment as stage
@@ -205,7 +205,7 @@ def test_finetune_says_steps_and_checkpoints(work: Path, call: Call, tiny_model:
     assert read(work / "comparison.json")["primary"]["n"] == card["splits"]["test"]
 
 
-@pytest.mark.parametrize("kind", ["metrics", "categorizers", "models", "tasks", "templates"])
+@pytest.mark.parametrize("kind", ["metrics", "categorizers", "models", "tasks", "suites", "templates"])
 def test_list(kind: str, work: Path, call: Call) -> None:
     said = call("list", kind, "--json", "list.json")
     assert (said.code, said.err) == (0, "")
@@ -213,7 +213,18 @@ def test_list(kind: str, work: Path, call: Call) -> None:
     names = [line.split()[0] for line in said.out.splitlines()]
     assert names == ["name", *(row["name"] for row in rows)]
     known = {"metrics": "rouge", "categorizers": "truncated", "models": "smollm2-135m-q4"}
-    assert known.get(kind, {"tasks": "held_out", "templates": "alpaca"}.get(kind)) in names
+    assert known.get(kind, {"tasks": "held_out", "suites": "quick", "templates": "alpaca"}.get(kind)) in names
+
+
+def test_tasks_and_suites_say_where_they_come_from(work: Path, call: Call) -> None:
+    assert call("list", "tasks", "--json", "list.json").code == 0
+    origins = {row["name"]: row["origin"] for row in read(work / "list.json")["tasks"]}
+    assert origins["harness_qa"] == "checkpoint-harness"
+    assert (origins["arc_easy"], origins["mmlu"]) == ("lm-eval", "lm-eval")
+    # the list in DESIGN, section 3
+    assert "leaderboard  arc_challenge, 25-shot; hellaswag, 10-shot; mmlu, 5-shot; truthfulqa_mc2" in (
+        call("list", "suites").out
+    )
 
 
 def test_list_names_a_broken_plugin(work: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +255,12 @@ def test_demo_runs_the_shipped_experiment(
     said = call("demo", "--json", "demo.json")
     assert said.code == 0, said.err
     assert said.out.endswith("Report: runs/demo/report.html\n")
-    assert read(work / "demo.json")["data"]["splits"]["test"] == 72
+    demo = read(work / "demo.json")
+    assert demo["data"]["splits"]["test"] == 72
+    (compared,) = demo["comparisons"]
+    named = [each["metric"]["task"] for each in compared["forgetting"]]
+    assert named == ["arc_easy", "hellaswag", "truthfulqa_mc1", "mmlu", "arc_challenge"]
+    assert all(each["home_made"] for each in compared["forgetting"])
 
 
 @pytest.mark.parametrize(
@@ -258,4 +274,4 @@ def test_demo_runs_the_shipped_experiment(
     ],
 )
 def test_the_folder_of_a_model_is_never_above(model: str, folder: str) -> None:
-    assert _folder_name(model) == folder
+    assert folder_name(model) == folder
