@@ -153,9 +153,14 @@ Oracle = Callable[..., Any]
 
 @pytest.fixture
 def oracle(tmp_path: Path, manager: TaskManager) -> Oracle:
-    """lm-eval's own `simple_evaluate` on the same files, its built-in tasks pointed at them by an inline group."""
+    """lm-eval's own `simple_evaluate` on the same files, its built-in tasks pointed at them by an inline group.
 
-    def evaluate(folder: Path, *names: str, group: dict[str, Any] | None = None, **settings: Any) -> Any:
+    `lm`: the model that answers, by default the one whose every number is a checksum.
+    """
+
+    def evaluate(
+        folder: Path, *names: str, group: dict[str, Any] | None = None, lm: Any = None, **settings: Any
+    ) -> Any:
         members = []
         for name in names:
             layout = layout_of(name)
@@ -167,7 +172,7 @@ def oracle(tmp_path: Path, manager: TaskManager) -> Oracle:
         inner = {"group": "inner", "task": members, **group} if group else None
         spec = {"group": "own", "task": [inner] if inner else members}
         return lm_eval.simple_evaluate(
-            OracleLM(), tasks=[spec], task_manager=manager, bootstrap_iters=0, **settings
+            lm or OracleLM(), tasks=[spec], task_manager=manager, bootstrap_iters=0, **settings
         )
 
     return evaluate
