@@ -13,19 +13,29 @@ _KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length")
 
 
 def longest_of(model: Any) -> int | None:
-    """Most tokens a model on disk was built for, by its config.json; None where that is not known."""
+    """Most tokens a model on disk was built for, by its config.json; None where that is not known.
+
+    The virtual tokens of a prompt-tuned or prefix-tuned model take their room from it.
+    """
     folder = getattr(model, "folder", None)
     if folder is None:
         return None
-    try:
-        config = json.loads((Path(folder) / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return None
+    config = _read(Path(folder) / "config.json")
+    adapter = getattr(model, "adapter", None)
+    virtual = _read(Path(adapter) / "adapter_config.json").get("num_virtual_tokens") if adapter else None
     for part in (config, config.get("text_config") or {}):
         for key in _KEYS:
             if isinstance(part.get(key), int):
-                return int(part[key])
+                return max(1, int(part[key]) - int(virtual or 0))
     return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def tokens_cut(model: Any, planned: Sequence[Planned]) -> list[int]:

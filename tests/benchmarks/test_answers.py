@@ -171,6 +171,13 @@ def test_cut_tokens_are_those_of_the_longest_choice(tmp_path: Path, config: dict
     assert tokens_cut(model, [sample(("x" * 50, "{}"), kind="generate_until")]) == [0]
 
 
+def test_virtual_tokens_take_their_room(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"max_position_embeddings": 10}')
+    for kind, expected in (('{"num_virtual_tokens": 4}', 6), ('{"r": 8}', 10), ("broken", 10)):
+        (tmp_path / "adapter_config.json").write_text(kind)
+        assert longest_of(SimpleNamespace(folder=tmp_path, adapter=tmp_path)) == expected
+
+
 def test_models_whose_length_is_not_known(tmp_path: Path) -> None:
     model = SimpleNamespace(folder=tmp_path, tokenizer=Letters())
     assert longest_of(model) is None
