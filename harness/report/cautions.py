@@ -14,6 +14,7 @@ def cautions(subject: Subject) -> tuple[str, ...]:
     found = [
         *_broken(subject),
         *_small(subject),
+        *_home_made(subject),
         *(subject.comparison.warnings if subject.comparison else ()),
         *_undecided(subject),
     ]
@@ -37,6 +38,15 @@ def _broken(subject: Subject) -> list[str]:
         "Its scores say nothing about its answers."
         for run in subject.result.runs
         if run.nonfinite
+    ]
+
+
+def _home_made(subject: Subject) -> list[str]:
+    """Said here only where there is no section on forgetting, which says it of each benchmark."""
+    if "data, shipped" not in subject.base.settings or (subject.comparison and subject.comparison.forgetting):
+        return []
+    return [
+        "Benchmarks were run on small home-made samples. Their scores are not comparable with published ones."
     ]
 
 

@@ -241,6 +241,8 @@ def _what_next(subject: Subject, comparison: Comparison) -> Answer:
         link = ("data", "Data")
     elif comparison.verdict is Verdict.NOT_DECIDED and primary is not None and primary.needed is not None:
         said.append(f"Add about {plural(primary.needed, 'test sample')}; that many would decide.")
+    if forgotten(comparison) and comparison.verdict is not Verdict.BROKEN:
+        said.append("To forget less, train for fewer steps or at a lower learning rate.")
     if subject.losses and comparison.verdict is not Verdict.BROKEN:
         number = len(subject.losses)
         said.append(

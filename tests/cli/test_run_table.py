@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from stages.conftest import RunMaker
+from support.benchmark_runs import with_scores
 
 from harness.cli.data_options import column_mapping, data_settings
 from harness.cli.options import key_values
@@ -29,6 +30,20 @@ def test_changes_are_in_points_with_a_sign() -> None:
     assert comparison_table(alone)[1].endswith("not decided")
     nothing = compare(make({"rougeL": [None]}), make({"rougeL": [0.6]}, name="step-8"))
     assert "\u2013" in comparison_table(nothing)[1]
+
+
+def test_benchmarks_of_general_ability_stand_below() -> None:
+    make = RunMaker()
+    base = with_scores(
+        make({"rougeL": [0.1, 0.2, 0.3]}), {"hellaswag": {"acc": [1.0, 0.0], "acc_norm": [1.0, 0.0]}}
+    )
+    tuned = with_scores(
+        make({"rougeL": [0.6, 0.6, 0.9]}, name="t"),
+        {"hellaswag": {"acc": [1.0, 0.0], "acc_norm": [0.0, 0.0]}},
+    )
+    lines = comparison_table(compare(base, tuned))
+    assert [line.split()[:2] for line in lines[1:]] == [["held_out", "rougeL"], ["hellaswag", "acc_norm"]]
+    assert "\u221250.0" in lines[2]
 
 
 def test_columns_line_up() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.benchmark_runs import Scores, with_scores
 
-from harness.records import ExperimentResult, RunResult, Verdict
+from harness.records import ExperimentResult, RunResult, Score, Verdict
 from harness.report import render_report, write_report
 from harness.report.forgetting import SHOWN, finding, price
 from harness.report.subject import study
@@ -76,6 +76,8 @@ def test_a_loss_is_the_heading_and_stands_in_the_verdicts_sentence(
     price = next(a for a in summarise(lost).verdict.answers if a.question == "At what price?")
     assert plain_text(price.parts).endswith("It forgets: arc_easy acc_norm \u221220.0 points.")
     assert (price.link, "not measured" in plain_text(price.parts)) == ("forgetting", False)
+    advice = next(a for a in summarise(lost).verdict.answers if a.question == "What next?")
+    assert "To forget less, train for fewer steps or at a lower learning rate." in plain_text(advice.parts)
     glance = summarise(lost).verdict.glance
     assert glance is not None
     assert [row.label for row in glance.rows] == ["ROUGE-L", "arc_easy"]
@@ -196,6 +198,30 @@ def test_a_broken_checkpoint_judges_nothing(lost: ExperimentResult) -> None:
     broken = replace(lost.headline, verdict=Verdict.BROKEN)
     assert finding(broken) == "General ability cannot be judged: the numbers are not finite"
     assert price(broken) == ""
+
+
+def test_home_made_samples_are_marked_where_there_is_no_section(
+    single: ExperimentResult, lost: ExperimentResult
+) -> None:
+    said = (
+        "Benchmarks were run on small home-made samples. Their scores are not comparable with published ones."
+    )
+    run = replace(single.runs[0], settings={"data, shipped": "small home-made samples"})
+    assert said in summarise(replace(single, runs=(run,))).verdict.cautions
+    runs = tuple(replace(run, settings={"data, shipped": "small home-made samples"}) for run in lost.runs)
+    assert said not in summarise(replace(lost, runs=runs)).verdict.cautions
+
+
+def test_a_figure_of_the_whole_task_is_not_a_failure_of_each_sample(single: ExperimentResult) -> None:
+    def cautions(method: str) -> tuple[str, ...]:
+        run = single.runs[0]
+        own = replace(run.estimates["held_out"]["bleu"], measure="word_perplexity", method=method)
+        samples = tuple(replace(s, scores={**s.scores, "word_perplexity": Score(None)}) for s in run.samples)
+        estimates = {"held_out": {**run.estimates["held_out"], "word_perplexity": own}}
+        whole = replace(run, samples=samples, estimates=estimates)
+        return tuple(c for c in summarise(replace(single, runs=(whole,))).verdict.cautions if "scored" in c)
+
+    assert len(cautions("t")) == len(cautions("resampled")) + 1
 
 
 def test_no_benchmark_no_section(result: ExperimentResult) -> None:

@@ -27,6 +27,7 @@ from harness.stages.evaluate import RunLabel
 from harness.stages.experiment import Workplace, run_experiment
 from harness.stages.resultfile import read_experiment
 from harness.stages.settings import load_experiment
+from harness.stages.stored import stored_result
 from harness.store import NoStore, Store
 
 EMPTY = RunResult("base", "checksum", "f", None, {}, {}, ())
@@ -253,7 +254,9 @@ def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     place = tmp_path_factory.mktemp("benchmarks")
     write_benchmarks(place / "files")
     tuning = experiment(tiny_model)["tune"] | {"max_steps": 4}
-    path = write_experiment(place, experiment(tiny_model, tasks=TASKS, tune=tuning))
+    path = write_experiment(
+        place, experiment(tiny_model, tasks=TASKS, tune=tuning, compare={"forgetting_tolerance": 0.1})
+    )
     with Store.open(place / "runs") as store:
         return path, run_experiment(load_experiment(path), Workplace(place / "runs" / "tiny", store))
 
@@ -309,6 +312,15 @@ def test_a_benchmark_can_give_the_verdict(whole: tuple[Path, ExperimentResult]) 
     assert found.primary is not None
     assert (found.primary.task, found.primary.measure) == ("arc_easy", "acc")
     assert [each.metric.task for each in found.forgetting] == ["mmlu"]
+
+
+def test_another_primary_keeps_the_tolerance_of_forgetting(whole: tuple[Path, ExperimentResult]) -> None:
+    path, result = whole
+    found = stored_result([path.parent / "runs" / "tiny"], "exact_match")
+    assert found.comparisons[0].primary is not None
+    assert found.comparisons[0].primary.measure == "exact_match"
+    assert found.comparisons[0].forgetting == result.comparisons[0].forgetting
+    assert found.comparisons[0].forgetting[0].metric.tolerance == 0.1
 
 
 def test_shipped_stands_for_the_products_own_samples(tmp_path: Path) -> None:
