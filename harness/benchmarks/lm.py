@@ -114,8 +114,15 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]  # lm_eval has no types
                 raise InputError(f"The model's chat template refuses this prompt: {problem}") from problem
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:  # noqa: ARG002 - lm-eval's name
-        """(summed log-likelihood, greedy flag) of each request, in their order."""
-        return [(found.value, found.greedy) for found in self.scores(requests)]
+        """(summed log-likelihood, greedy flag) of each request, in their order.
+
+        InputError for a request that cannot be asked: lm-eval itself knows no failed sample.
+        """
+        scores = self.scores(requests)
+        for found in scores:
+            if found.failure is not None:
+                raise InputError(found.failure)
+        return [(found.value, found.greedy) for found in scores]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:  # noqa: ARG002 - lm-eval's name
         """Summed log-likelihood of each whole text; InputError for a model that cannot."""

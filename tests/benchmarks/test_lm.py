@@ -16,6 +16,7 @@ from harness.benchmarks.rolling import roll
 from harness.exceptions import BadValue, InputError, StageFailed
 from harness.models.base import Decoding
 from harness.models.scripted import ScriptedModel
+from harness.records import LogLikelihood
 from harness.store import NoStore, Store
 
 
@@ -178,3 +179,9 @@ def test_models_that_cannot_score_whole_texts() -> None:
         roll(ScriptedModel(), ["a"], NoStore())
     with pytest.raises(StageFailed, match="no answer to 1 of 2 texts"):
         roll(Rolling(), ["a", "?"], NoStore())
+
+
+def test_lm_evals_own_api_hears_of_a_request_that_cannot_be_asked() -> None:
+    model = ScriptedModel(loglikelihoods=lambda *_: LogLikelihood.failed("too long"), identity="long")
+    with pytest.raises(InputError, match="too long"):
+        HarnessLM(model).loglikelihood(requests("loglikelihood", ("a", "b")))

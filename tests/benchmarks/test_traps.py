@@ -78,7 +78,7 @@ def test_a_token_that_is_not_finite_breaks_the_samples_that_hold_it_and_no_other
             assert mine.loglikelihoods == pytest.approx(theirs.loglikelihoods, abs=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:Models of the kind 'llama' do not fit")
+@pytest.mark.filterwarnings("error:Models of the kind 'llama' do not fit")
 def test_a_model_of_nothing_but_nan_has_no_score(bench_dir: Path, tmp_path: Path) -> None:
     """lm-eval gives it 1.0 here: `argmax` of NaNs is 0, and the right answer comes first."""
     folder = broken(tmp_path / "nan", lambda tensors: tensors["lm_head.weight"].fill_(math.nan))
@@ -87,7 +87,7 @@ def test_a_model_of_nothing_but_nan_has_no_score(bench_dir: Path, tmp_path: Path
     assert {each["acc"].value for each in found.estimates.values()} == {None}
 
 
-@pytest.mark.filterwarnings("ignore:Models of the kind 'llama' do not fit")
+@pytest.mark.filterwarnings("error:Models of the kind 'llama' do not fit")
 def test_the_command_line_says_how_many_samples_and_exits_with_1(
     bench_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
