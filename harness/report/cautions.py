@@ -130,11 +130,14 @@ def _unscored(run: RunResult, who: str) -> list[str]:
 
 
 def _cut_off(run: RunResult, who: str) -> list[str]:
-    cut = sum(1 for sample in run.samples if sample.finish is Finish.LENGTH)
-    if cut * 20 < len(run.samples) or not cut:
+    written = [
+        sample for sample in run.samples if not sample.loglikelihoods
+    ]  # choices of a benchmark never stop
+    cut = sum(1 for sample in written if sample.finish is Finish.LENGTH)
+    if cut * 20 < len(written) or not cut:
         return []
     they = "It is" if cut == 1 else "They are"
-    answers = plural(len(run.samples), "answer")
+    answers = plural(len(written), "answer")
     return [
         f"{count(cut)} of {answers} of {who} stopped at the token limit. {they} scored as far as written."
     ]

@@ -63,13 +63,19 @@ def finding(comparison: Comparison) -> str:
         where = benchmark_name(worst)
         if len(lost) == 1:
             return f"General ability fell by {amount} on {where}; at most {allowed} were allowed"
-        which = f"all {total}" if len(lost) == len(judged) else f"{in_words(len(lost))} of {total}"
+        which = _every(len(lost)) if len(lost) == len(judged) else f"{in_words(len(lost))} of {total}"
         return f"General ability fell on {which}, most on {where}: {amount}"
     open_ = sum(each.held is None for each in judged)
     if not open_:
         return f"General ability held: no benchmark lost more than {allowed}"
-    which = total if len(judged) == 1 else f"{in_words(open_)} of {total}"
+    which = f"{in_words(open_)} of {total}"
+    if open_ == len(judged):
+        which = total if open_ == 1 else _every(open_)
     return f"It is not decided whether general ability held: {which} would need more samples"
+
+
+def _every(number: int) -> str:
+    return "both benchmarks" if number == 2 else f"all {in_words(number)} benchmarks"
 
 
 def price(comparison: Comparison) -> str:
@@ -86,9 +92,10 @@ def price(comparison: Comparison) -> str:
     held = sum(each.held is True for each in judged)
     if held == len(judged):
         return "General ability held."
-    some = "none" if not held else in_words(held)
+    if not held:
+        return "Whether general ability held is not decided: the benchmarks have too few samples."
     total = plural(len(judged), "benchmark")
-    return f"General ability held on {some} of {total}; the others have too few samples to tell."
+    return f"General ability held on {in_words(held)} of {total}; the others have too few samples to tell."
 
 
 def _lede(judged: tuple[Forgetting, ...]) -> str:
@@ -187,10 +194,17 @@ def _lost(subject: Subject, judged: tuple[Forgetting, ...]) -> list[tuple[str, .
                 told = (
                     words.label(base.input, 160),
                     words.label(base.target or "", 80),
-                    words.label(tuned.answer, 80),
+                    _wrong(base, tuned, each.metric),
                 )
                 rows.append((task, words.label(base.sample_id, 20), *told))
     return rows
+
+
+def _wrong(base: SampleResult, tuned: SampleResult, metric: MetricComparison) -> str:
+    """What tuned answered: the likeliest choice, which need not be the one that a normalised measure takes."""
+    if tuned.answer == base.target:
+        return f"another one, by {words.label(metric.label, 30)}"
+    return words.label(tuned.answer, 80)
 
 
 def _belongs(sample: SampleResult, task: str) -> bool:

@@ -161,6 +161,7 @@ def test_ability_that_is_not_decided(result: ExperimentResult) -> None:
     after: Scores = {"arc_easy": {"acc": some(19, 40)}}
     one = judged(result, before, after).headline
     assert one is not None
+    assert price(one) == "Whether general ability held is not decided: the benchmarks have too few samples."
     assert finding(one) == (
         "It is not decided whether general ability held: the only benchmark would need more samples"
     )
@@ -172,6 +173,30 @@ def test_ability_that_is_not_decided(result: ExperimentResult) -> None:
     assert price(both.headline) == (
         "General ability held on one of 2 benchmarks; the others have too few samples to tell."
     )
+
+
+def test_all_of_several_that_are_not_decided(result: ExperimentResult) -> None:
+    before, after = ({name: {"acc": some(right, 40)} for name in "ab"} for right in (20, 19))
+    found = judged(result, before, after).headline
+    assert found is not None
+    assert finding(found) == (
+        "It is not decided whether general ability held: both benchmarks would need more samples"
+    )
+
+
+def test_a_choice_that_only_the_normalised_measure_rejects_is_not_called_the_tuned_answer(
+    result: ExperimentResult,
+) -> None:
+    before: Scores = {"a": {"acc": some(2, 2), "acc_norm": some(2, 2)}}
+    view = summarise(judged(result, before, {"a": {"acc": some(2, 2), "acc_norm": some(1, 2)}})).forgetting
+    assert view is not None
+    assert [row[-2:] for row in view.lost.rows] == [("the right one", "another one, by acc_norm")]
+
+
+def test_answers_at_the_token_limit_are_counted_among_written_ones(lost: ExperimentResult) -> None:
+    said = [caution for caution in summarise(lost).verdict.cautions if "token limit" in caution]
+    assert all("of 60 answers" in caution for caution in said)
+    assert said
 
 
 def test_several_losses_name_the_largest(result: ExperimentResult) -> None:
