@@ -5,7 +5,10 @@
 The requests are made once, by `harness bench` from lm-eval's own tasks, and both backends score the same ones.
 Prints for each task the seconds inside each backend, the ratio, the tokens that each runs, the largest difference of
 a log-likelihood, and how many greedy flags and winning choices differ. `--reference FILE` keeps the peer's numbers,
-so that a second run asks it nothing. Both score a few requests before the clock starts: loading is not scoring.
+so that a second run asks it nothing; `--exact` reads such a file made in float32 and prints the mean error of both.
+Both score a few requests before the clock starts: loading is not scoring. Ours is the median of three runs around the
+peer's, since it takes seconds where the peer takes minutes. The matrix speed is torch's own, at the shape of the
+model's widest layer, measured beside each task.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +47,27 @@ def tokens_of(model: Any, pairs: Sequence[tuple[Any, str]]) -> tuple[int, int]:
     return sum(len(request.run) for request in requests), tree_tokens(plan_tree(requests))
 
 
+def matrix_speed(model: Any) -> float:
+    """Operations a second of one matrix product on this machine now, in units of 10^9."""
+    import torch
+
+    config = model.weights.model.config
+    dtype = getattr(torch, model.dtype)
+    a = torch.randn(1024, config.hidden_size, dtype=dtype)
+    b = torch.randn(config.intermediate_size, config.hidden_size, dtype=dtype)
+    best = float("inf")
+    for _ in range(30):
+        started = time.perf_counter()
+        torch.nn.functional.linear(a, b)
+        best = min(best, time.perf_counter() - started)
+    return 2 * a.numel() * b.shape[0] / best / 1e9
+
+
+def mean_error(values: Sequence[float], exact: Sequence[float]) -> float:
+    """Mean absolute difference, nats."""
+    return statistics.fmean(abs(a - b) for a, b in zip(values, exact, strict=True))
+
+
 def choices_of(pairs: Sequence[tuple[Any, str]], values: Sequence[float]) -> list[int]:
     """The winning choice of each run of pairs with one context."""
     groups: dict[int, list[float]] = {}
@@ -62,6 +88,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--task", action="append", help="only these; repeatable")
     parser.add_argument("--reference", type=Path, help="JSON file that keeps the peer's numbers")
+    parser.add_argument("--exact", type=Path, help="such a file, made in float32")
     options = parser.parse_args()
 
     from harness.models.hf import HfModel, HfSettings
@@ -72,6 +99,7 @@ def main() -> None:
     kept = (
         json.loads(options.reference.read_text()) if options.reference and options.reference.exists() else {}
     )
+    exact = json.loads(options.exact.read_text()) if options.exact else {}
     peer = None
     for task, shots, limit in TASKS:
         if options.task and task not in options.task:
@@ -85,17 +113,24 @@ def main() -> None:
             if options.reference:
                 options.reference.write_text(json.dumps(kept))
         theirs = kept[name]
+        seconds = statistics.median([ours["seconds"], *(by_us(model, pairs)["seconds"] for _ in range(2))])
+        speed = matrix_speed(model)
         stock, tree = tokens_of(model, pairs)
         worst = max(abs(a - b) for a, b in zip(ours["values"], theirs["values"], strict=True))
         greedy = sum(a != b for a, b in zip(ours["greedy"], theirs["greedy"], strict=True))
         won = zip(choices_of(pairs, ours["values"]), choices_of(pairs, theirs["values"]), strict=True)
         print(
-            f"{name}: peer {theirs['seconds']:.1f} s, ours {ours['seconds']:.2f} s, "
-            f"ratio {theirs['seconds'] / ours['seconds']:.2f}; tokens {stock:,} / {tree:,}, "
-            f"{tree / ours['seconds']:.0f} tokens of the tree a second; largest difference {worst:.5f}, "
+            f"{name}: peer {theirs['seconds']:.1f} s, ours {seconds:.2f} s, "
+            f"ratio {theirs['seconds'] / seconds:.2f}; tokens {stock:,} / {tree:,}, "
+            f"{tree / seconds:.0f} tokens of the tree a second, matrix speed {speed:.0f} GF/s; "
+            f"largest difference {worst:.5f}, "
             f"greedy flags that differ {greedy}, choices that differ {sum(a != b for a, b in won)}",
             flush=True,
         )
+        plain = exact.get(name.replace(options.dtype, "float32"))
+        if plain:
+            both = [mean_error(side["values"], plain["values"]) for side in (ours, theirs)]
+            print(f"    mean error against float32: ours {both[0]:.4f}, peer {both[1]:.4f}", flush=True)
 
 
 if __name__ == "__main__":

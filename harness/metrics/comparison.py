@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from harness.exceptions import BadValue, InputError
 from harness.metrics.aggregate import statistics_of, values_of
 from harness.metrics.base import Measure
 from harness.records import Estimate, MetricComparison, Score
-from harness.stats import PairedResult, decide, holm, paired_bootstrap, paired_t
+from harness.stats import PairedResult, decide, holm, paired_binary, paired_bootstrap, paired_t
 from harness.stats.bootstrap import RESAMPLES
 
 _TIE = 1e-9
@@ -66,7 +68,8 @@ def compare_measure(
 ) -> MetricComparison:
     """Compare tuned with base over the samples that both have scored; delta = tuned - base.
 
-    Means: the paired t test on per-sample differences (of 0 and 1 too). Corpus measures: the difference of
+    Means: the paired t test on per-sample differences; of 0 and 1: Newcombe's interval and McNemar's mid-p. Corpus
+    measures: the difference of
     the two corpus values over those samples, with the paired bootstrap. Wins, losses and ties count
     per-sample values, a win being tuned's better one. nonfinite: samples on which either checkpoint returned
     numbers that are not finite. p_adjusted is left to `adjust`. Raises InputError where the two estimates are
@@ -82,7 +85,7 @@ def compare_measure(
         if b.value is not None and t.value is not None
     ]
     base_scores, tuned_scores = [b for b, _ in pairs], [t for _, t in pairs]
-    paired = _paired(measure, base_scores, tuned_scores, rules)
+    paired, test = _paired(measure, base_scores, tuned_scores, rules)
     width = measure.high - measure.low
     decision = decide(
         paired,
@@ -108,7 +111,7 @@ def compare_measure(
         level=rules.level,
         p=paired.p,
         p_adjusted=None,
-        test="paired t" if measure.aggregate is None else "paired bootstrap",
+        test=test,
         wins=wins,
         losses=losses,
         ties=len(pairs) - wins - losses,
@@ -126,11 +129,17 @@ def adjust(comparisons: Sequence[MetricComparison]) -> tuple[MetricComparison, .
     return tuple(replace(c, p_adjusted=p) for c, p in zip(comparisons, adjusted, strict=True))
 
 
-def _paired(measure: Measure, base: list[Score], tuned: list[Score], rules: Rules) -> PairedResult:
+def _paired(
+    measure: Measure, base: list[Score], tuned: list[Score], rules: Rules
+) -> tuple[PairedResult, str]:
+    """The difference and the name of its test."""
     if measure.aggregate is None:
-        return paired_t(values_of(tuned) - values_of(base), rules.level)
+        before, after = values_of(base), values_of(tuned)
+        if measure.binary and np.isin([before, after], (0.0, 1.0)).all():
+            return paired_binary(before, after, rules.level), "McNemar, mid-p"
+        return paired_t(after - before, rules.level), "paired t"
     rows = statistics_of(measure, base + tuned)
-    return paired_bootstrap(
+    found = paired_bootstrap(
         rows[: len(base)],
         rows[len(base) :],
         measure.aggregate,
@@ -138,6 +147,7 @@ def _paired(measure: Measure, base: list[Score], tuned: list[Score], rules: Rule
         resamples=rules.resamples,
         seed=rules.seed,
     )
+    return found, "paired bootstrap"
 
 
 def _check_same(base: Estimate, tuned: Estimate) -> None:

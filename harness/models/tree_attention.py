@@ -142,8 +142,11 @@ def _in_parts(
         )
     own, own_sum = parts[0] if len(parts) == 1 else (torch.cat(pair, 2) for pair in zip(*parts, strict=True))
     if prefix is not None:
-        shared_key, shared_value = (part.expand(count, -1, -1, -1) for part in prefix)
-        found, found_sum = _fused(asked, shared_key, shared_value, None, scale)
+        # every row sees the same prefix: one long row of queries keeps the kernel's blocks large
+        every = asked.transpose(0, 1).reshape(1, key.shape[1], -1, size)
+        found, found_sum = _fused(every, *prefix, None, scale)
+        found = found.view(-1, count, columns * groups, size).transpose(0, 1)
+        found_sum = found_sum.view(-1, count, columns * groups).transpose(0, 1)
         # two softmaxes over different keys become one: each counts as much as its sum of exponentials
         share = torch.sigmoid(found_sum - own_sum)[..., None].to(own.dtype)
         own = torch.lerp(own, found, share)

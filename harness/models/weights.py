@@ -118,11 +118,13 @@ class LoadedWeights:
 
 
 class WeightsPool:
-    """Keeps the base used last, so that a base and its adapters need the memory of one base."""
+    """Keeps the base used last, so that a base and its adapters need the memory of one base.
+
+    In two number formats it is kept twice: adaptive precision goes back and forth between them.
+    """
 
     def __init__(self) -> None:
-        self._key: tuple[Path, Stamp, str, str] | None = None
-        self._weights: LoadedWeights | None = None
+        self._kept: dict[tuple[Path, Stamp, str, str], LoadedWeights] = {}
         self._tokenizers: dict[tuple[Path, Stamp], Any] = {}
 
     def get(
@@ -136,13 +138,16 @@ class WeightsPool:
     ) -> LoadedWeights:
         """Load a folder of weights, or return it if it is the one in memory."""
         key = (folder, weights_stamp(folder), dtype, device)
-        if self._weights is None or self._weights.spoiled or self._key != key:
-            self._weights = None
-            self._weights = load(
+        if key not in self._kept or self._kept[key].spoiled:
+            self._kept = {
+                other: weights
+                for other, weights in self._kept.items()
+                if other[:2] == key[:2] and other != key and not weights.spoiled
+            }
+            self._kept[key] = load(
                 folder, dtype, device, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
             )
-            self._key = key
-        return self._weights
+        return self._kept[key]
 
     def tokenizer(self, folder: Path, *, trust_remote_code: bool = False) -> Any:
         """The tokenizer of a folder, loaded without its weights and kept."""
@@ -153,7 +158,7 @@ class WeightsPool:
 
     def release(self) -> None:
         """Give the memory of the loaded base back, before a training loads its own."""
-        self._weights = None
+        self._kept = {}
 
 
 def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:

@@ -126,7 +126,7 @@ class MetricComparison:
     p_adjusted: float | None
     """Holm-adjusted over the measures of the comparison."""
     test: str
-    """"paired t", "paired bootstrap"."""
+    """"paired t", "McNemar, mid-p" or "paired bootstrap"."""
     wins: int
     losses: int
     ties: int

@@ -38,7 +38,8 @@ AFTER: Scores = {
     "hellaswag": {"acc": some(20, 40), "acc_norm": some(23, 40)},
     "truthfulqa_mc1": {"acc": some(6, 20)},
 }
-HELD: Scores = {"arc_easy": {"acc_norm": some(60, 100)}}
+HELD: Scores = {"arc_easy": {"acc_norm": some(1200, 2000)}}
+"""So many that 2 points are known to be kept where none changed."""
 
 
 def judged(
@@ -106,7 +107,7 @@ def test_a_row_for_each_benchmark_and_none_for_its_parts(lost: ExperimentResult,
         ["25.0%", "30"],
     ]
     assert [row[6].partition("about")[0] for row in cells] == [
-        "▼forgets", "○not decided", "○not decided", "≥no worse",
+        "▼forgets", "○not decided", "○not decided", "○not decided",
     ]  # fmt: skip
     assert "few" in rows[2].attrs["class"]
 
@@ -165,7 +166,7 @@ def test_ability_that_is_not_decided(result: ExperimentResult) -> None:
     assert finding(one) == (
         "It is not decided whether general ability held: the only benchmark would need more samples"
     )
-    both = judged(result, {**before, "b": {"acc": some(9, 40)}}, {**after, "b": {"acc": some(9, 40)}})
+    both = judged(result, {**before, "b": {"acc": some(450, 2000)}}, {**after, "b": {"acc": some(450, 2000)}})
     assert both.headline is not None
     assert finding(both.headline) == (
         "It is not decided whether general ability held: one of two benchmarks would need more samples"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from scipy import stats
 from stages.conftest import RunMaker
 from support.benchmark_runs import Scores, estimate, sample, with_scores
 
@@ -14,6 +13,7 @@ from harness.stages.compare import NOT_PAIRED, CompareSettings, compare
 from harness.stages.forgetting import guessing, is_benchmark, leading_measure
 from harness.stages.resultfile import experiment_to_json
 from harness.stages.stored import result_of_runs
+from harness.stats.paired_binary import newcombe
 
 LOW = [0.1, 0.2, 0.3, 0.2, 0.1, 0.3]
 HIGH = [0.6, 0.6, 0.8, 0.7, 0.6, 0.8]
@@ -42,11 +42,10 @@ def test_a_benchmark_beside_a_task_is_judged_by_its_own_tolerance(pair: tuple[Ru
         False,
         0.02,
     )
-    # scipy's paired t interval on the same differences
-    oracle = stats.ttest_rel(after["hellaswag"]["acc_norm"], before["hellaswag"]["acc_norm"])
-    low, high = oracle.confidence_interval()
-    assert (judged.metric.low, judged.metric.high) == pytest.approx((low, high))
-    assert judged.metric.p == pytest.approx(oracle.pvalue)
+    # 12 of 100 lost, none gained: Newcombe's interval; McNemar's exact p is 2 / 2**12, mid-p half of it
+    interval = newcombe(48, 12, 0, 40)
+    assert (judged.metric.low, judged.metric.high) == (interval.low, interval.high)
+    assert judged.metric.p == pytest.approx(2**-12)
     assert (judged.held, judged.guessing, judged.home_made, judged.tasks) == (False, 0.25, False, 1)
     assert (found.verdict, found.primary) == (Verdict.BETTER, found.metrics[0])
     assert "but it forgets: hellaswag acc_norm fell by 12.0 points" in found.sentence
