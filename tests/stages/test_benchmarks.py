@@ -261,6 +261,10 @@ def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
         return path, run_experiment(load_experiment(path), Workplace(place / "runs" / "tiny", store))
 
 
+def untimed(result: ExperimentResult) -> ExperimentResult:
+    return replace(result, timing={}, runs=tuple(replace(run, timing={}) for run in result.runs))
+
+
 def test_base_and_every_checkpoint_are_asked_and_compared(whole: tuple[Path, ExperimentResult]) -> None:
     path, result = whole
     for run in result.runs:
@@ -277,7 +281,8 @@ def test_base_and_every_checkpoint_are_asked_and_compared(whole: tuple[Path, Exp
         assert not any(each.home_made for each in comparison.forgetting)
     assert result.environment.seeds["few-shots"] == 1234
     folder = path.parent / "runs" / "tiny"
-    assert read_experiment(folder) == result
+    # another test may have run the same experiment again, which reads everything in no time
+    assert untimed(read_experiment(folder)) == untimed(result)
     assert json.loads((folder / "results.json").read_bytes())["comparisons"][0]["forgetting"][1]["tasks"] == 3
 
 
