@@ -258,11 +258,10 @@ def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
         place, experiment(tiny_model, tasks=TASKS, tune=tuning, compare={"forgetting_tolerance": 0.1})
     )
     with Store.open(place / "runs") as store:
-        return path, run_experiment(load_experiment(path), Workplace(place / "runs" / "tiny", store))
-
-
-def untimed(result: ExperimentResult) -> ExperimentResult:
-    return replace(result, runs=tuple(replace(run, timing={}) for run in result.runs))
+        found = run_experiment(load_experiment(path), Workplace(place / "runs" / "tiny", store))
+    # here, since another test runs the same experiment again from another process
+    assert read_experiment(place / "runs" / "tiny") == found
+    return path, found
 
 
 def test_base_and_every_checkpoint_are_asked_and_compared(whole: tuple[Path, ExperimentResult]) -> None:
@@ -281,8 +280,6 @@ def test_base_and_every_checkpoint_are_asked_and_compared(whole: tuple[Path, Exp
         assert not any(each.home_made for each in comparison.forgetting)
     assert result.environment.seeds["few-shots"] == 1234
     folder = path.parent / "runs" / "tiny"
-    # another test may have run the same experiment again, which reads everything in no time
-    assert untimed(read_experiment(folder)) == untimed(result)
     assert json.loads((folder / "results.json").read_bytes())["comparisons"][0]["forgetting"][1]["tasks"] == 3
 
 
