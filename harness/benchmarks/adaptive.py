@@ -128,9 +128,7 @@ class _Rescoring:
     def decisions(self, errors: Errors) -> Rescored:
         """Rescore until few wrong decisions are to be expected among what was not."""
         self._exact(broken(self.questions, self.scores), errors)
-        if errors.questions < FIRST:
-            first = first_questions(margins(self.questions, self.scores), FIRST - errors.questions)
-            self._exact([place for number in first for place in self.questions[number].places], errors)
+        self._learn(first_questions(margins(self.questions, self.scores)), errors)
         while True:
             places, wrong = below_the_bound(margins(self.questions, self.scores), errors, len(self.questions))
             if not places:
@@ -140,12 +138,15 @@ class _Rescoring:
     def shares(self, errors: Errors) -> Rescored:
         """Rescore until the mean share of probability is sure enough."""
         self._exact(broken(self.questions, self.scores), errors)
-        if errors.questions < FIRST:
-            first = unsure_first(self.questions, self.scores)[: FIRST - errors.questions]
-            self._exact([place for number in first for place in self.questions[number].places], errors)
+        self._learn(unsure_first(self.questions, self.scores), errors)
         places, share = uncertain_shares(self.questions, self.scores, errors.spread)
         self._exact(places, errors)
         return self._done(share=share)
+
+    def _learn(self, order: Sequence[int], errors: Errors) -> None:
+        """Score the first questions both ways, as many as are missing before a bound is trusted."""
+        first = order[: max(0, FIRST - errors.questions)]
+        self._exact([place for number in first for place in self.questions[number].places], errors)
 
     def _exact(self, places: Collection[int], errors: Errors) -> None:
         wanted = sorted(set(places) - self.scores.exact)
@@ -217,10 +218,14 @@ def _question(task: Any, doc: Any, places: tuple[int, ...], *, shares: bool) -> 
 
 
 def both(model: Model) -> tuple[HfModel, HfModel]:
-    """The same checkpoint in both precisions. InputError for what is no transformers model."""
+    """The same checkpoint in both precisions. InputError for what is no transformers model, or lives in one of them."""
     if not isinstance(model, HfModel):
         raise InputError(f"Adaptive precision needs the weights; {model.name!r} is no transformers model.")
     low, high = (replace(model, settings=replace(model.settings, dtype=dtype)) for dtype in (LOW, HIGH))
+    if (low.dtype, high.dtype) != (LOW, HIGH):
+        raise InputError(
+            f"Adaptive precision needs a checkpoint on disk; {model.name!r} is in {low.dtype} alone."
+        )
     return low, high
 
 

@@ -126,9 +126,9 @@ def _of_one(number: int, question: Question, scores: Scores) -> Iterator[Margin]
                 yield Margin(ratio, number, (question.places[best], question.places[other]))
 
 
-def first_questions(found: Sequence[Margin], wanted: int) -> list[int]:
-    """The questions with the smallest margins."""
-    return list(dict.fromkeys(margin.question for margin in found))[:wanted]
+def first_questions(found: Sequence[Margin]) -> list[int]:
+    """All questions with a margin, that with the smallest first."""
+    return list(dict.fromkeys(margin.question for margin in found))
 
 
 def below_the_bound(found: Sequence[Margin], errors: Errors, samples: int) -> tuple[set[int], float]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.records import Comparison, Forgetting, MetricComparison, SampleResult, Verdict
 from harness.report import plots, words
 from harness.report.figures import Table
-from harness.report.metrics import in_points
+from harness.report.metrics import change_plot, in_points
 from harness.report.plots import Scale
 from harness.report.subject import Subject
 from harness.report.views import ForgettingRow, ForgettingView, Mark
@@ -127,15 +127,7 @@ def _row(each: Forgetting, scale: Scale) -> ForgettingRow:
         tuned=words.score(metric.tuned),
         change=change(points.value),
         interval=interval,
-        plot=plots.row_plot(
-            points,
-            scale,
-            f"{name}: change {change(points.value)} points",
-            f"{numbers.level(metric.level)} interval {interval} points."
-            if points.low is not None
-            else "No interval.",
-            -words.tolerance_line(metric),
-        ),
+        plot=change_plot(metric, name, scale, -words.tolerance_line(metric)),
         guessing=words.quantity(guessed, metric.base.scale, binary=True),
         n=count(metric.n),
         mark=_mark(each),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.records import Comparison, Estimate, MetricComparison, RunResult
 from harness.report import plots, words
-from harness.report.figures import Table
+from harness.report.figures import RowPlot, Table
 from harness.report.plots import Interval, Scale
 from harness.report.subject import Subject, leading
 from harness.report.views import MetricGroup, MetricRow, MetricsView, ScoreGroup, ScoreRow
@@ -25,6 +25,16 @@ def in_points(metric: MetricComparison) -> Interval:
     """A change with its interval in points."""
     factor = metric.points
     return Interval(*(None if v is None else v * factor for v in (metric.delta, metric.low, metric.high)))
+
+
+def change_plot(metric: MetricComparison, name: str, scale: Scale, tolerance: float | None = None) -> RowPlot:
+    """A row's change with its interval, drawn and said."""
+    points = in_points(metric)
+    interval = numbers.change_range(points.low, points.high)
+    said = "No interval."
+    if points.low is not None:
+        said = f"{numbers.level(metric.level)} interval {interval} points."
+    return plots.row_plot(points, scale, f"{name}: change {change(points.value)} points", said, tolerance)
 
 
 def _compared(comparison: Comparison) -> MetricsView:
@@ -75,11 +85,6 @@ def _row(metric: MetricComparison, comparison: Comparison, scale: Scale) -> Metr
     key = primary is not None and (metric.task, metric.measure) == (primary.task, primary.measure)
     points = in_points(metric)
     interval = numbers.change_range(points.low, points.high)
-    said = (
-        f"{numbers.level(metric.level)} interval {interval} points."
-        if points.low is not None
-        else "No interval."
-    )
     notes = (["primary"] if key else []) + ([] if metric.base.higher_is_better else ["lower is better"])
     return MetricRow(
         name=name,
@@ -88,7 +93,7 @@ def _row(metric: MetricComparison, comparison: Comparison, scale: Scale) -> Metr
         tuned=words.score(metric.tuned),
         change=change(points.value),
         interval=interval,
-        plot=plots.row_plot(points, scale, f"{name}: change {change(points.value)} points", said),
+        plot=change_plot(metric, name, scale),
         p=numbers.p_value(metric.p if metric.p_adjusted is None else metric.p_adjusted),
         n=count(metric.n),
         mark=words.mark(metric.verdict, within_tolerance=metric.within_tolerance),

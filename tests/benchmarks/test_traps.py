@@ -15,10 +15,12 @@ import torch
 from benchmarks.conftest import LABEL, checksum_model, hellaswag_row, write
 from safetensors.torch import load_file, save_file
 from support.tiny_model import build_adapter, build_model, build_tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.benchmarks import BenchSettings, bench
+from harness.benchmarks.adaptive import both
 from harness.cli.main import run as command_line
-from harness.exceptions import FileProblem
+from harness.exceptions import FileProblem, InputError
 from harness.models.hf import HfModel, HfSettings
 from harness.models.live import LiveModel
 from harness.models.weights import WeightsPool
@@ -158,8 +160,6 @@ def test_no_setting_is_answered_by_another_settings_responses(
 
 def test_a_live_model_goes_on_as_if_nothing_had_happened(bench_dir: Path, tiny: Path) -> None:
     """`simple_evaluate` seeds Python, numpy and torch anew, and HFLM leaves the model in evaluation mode."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     inner = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).train()
     model = LiveModel.of(inner, AutoTokenizer.from_pretrained(tiny))
 
@@ -251,3 +251,12 @@ def test_an_embedding_with_rows_to_spare_is_no_matter(bench_dir: Path, tmp_path:
     """Many models round their vocabulary up."""
     folder = build_model(tmp_path / "padded", vocab_size=320)
     assert run(open_model(folder), ["arc_easy"], data_dir=bench_dir, limit=2).samples[0].failure is None
+
+
+def test_a_model_in_memory_has_one_precision(tiny: Path) -> None:
+    live = LiveModel.of(
+        AutoModelForCausalLM.from_pretrained(tiny, dtype="float32"),
+        AutoTokenizer.from_pretrained(tiny),
+    )
+    with pytest.raises(InputError, match="a checkpoint on disk; 'live' is in float32 alone"):
+        both(live)

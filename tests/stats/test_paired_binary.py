@@ -51,12 +51,13 @@ def test_as_many_lost_as_gained_is_no_evidence(count: int) -> None:
 def test_where_nothing_changed_the_difference_is_still_not_known_exactly() -> None:
     base, tuned = scores(12, 0, 0, 28)
     found = paired_binary(base, tuned)
-    # Wilson of 12 of 40 is .1807 to .4543; correlation (12 * 28 - 20) / (12 * 28)
-    left, right, phi = 0.3 - 0.180707, 0.454316 - 0.3, (12 * 28 - 20) / (12 * 28)
+    # scipy's Wilson interval of 12 of 40; the correlation with Newcombe's correction is (12 * 28 - 20) / (12 * 28)
+    wilson = stats.binomtest(12, 40).proportion_ci(method="wilson")
+    left, right, phi = 0.3 - wilson.low, wilson.high - 0.3, (12 * 28 - 20) / (12 * 28)
     half = math.sqrt(left**2 - 2 * phi * left * right + right**2)
     assert (found.delta, found.p, found.n) == (0.0, 1.0, 40)
-    assert (found.low, found.high) == (pytest.approx(-half, abs=1e-4), pytest.approx(half, abs=1e-4))
-    assert found.sd == pytest.approx(half / stats.norm.ppf(0.975) * math.sqrt(40), rel=1e-3)
+    assert (found.low, found.high) == (pytest.approx(-half, abs=1e-9), pytest.approx(half, abs=1e-9))
+    assert found.sd == pytest.approx(half / stats.norm.ppf(0.975) * math.sqrt(40), rel=1e-9)
 
 
 def test_sides_turned_round_turn_the_interval_round() -> None:
